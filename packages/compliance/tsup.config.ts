@@ -1,4 +1,5 @@
 import { defineConfig } from 'tsup';
 import { library } from '../../tsup.base.js';
 
-export default defineConfig(library());
+// One entry a suite: each is a subpath export of its own, listed in package.json as well.
+export default defineConfig(library({ entry: ['src/index.ts', 'src/store.ts'] }));

@@ -1,0 +1,2 @@
+export type { Runner } from './runner.js';
+export { expectCode } from './expect.js';

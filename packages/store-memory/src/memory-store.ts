@@ -1,0 +1,154 @@
+import {
+  FitdocError,
+  throwIfAborted,
+  type ByteRange,
+  type CallOptions,
+  type ObjectStat,
+  type PutOptions,
+  type Store,
+  type StoreBody,
+  type StoreSupports,
+} from '@fitdoc/interface';
+import { bodyChunks } from './body.js';
+import { checkKey } from './key.js';
+
+export interface MemoryStoreOptions {
+  /** What `location` says. Default `memory:`. */
+  readonly location?: string;
+  /** Bytes that all objects together may have; a put beyond it fails with STORE_FULL. Default: no limit. */
+  readonly capacityBytes?: number;
+  /** Milliseconds since 1970, for `modifiedMs`. Default Date.now. */
+  readonly now?: () => number;
+  /** Objects of another MemoryStore to share: a second handle on the same place. */
+  readonly shareWith?: MemoryStore;
+}
+
+interface StoredObject {
+  readonly bytes: Uint8Array;
+  readonly modifiedMs: number;
+}
+
+const SUPPORTS: StoreSupports = Object.freeze({ conditionalPut: true, durable: false });
+
+/** A store whose objects live in this process and end with it. */
+export class MemoryStore implements Store {
+  readonly specificationVersion = 'store-v1';
+  readonly supports = SUPPORTS;
+  readonly location: string;
+  readonly #objects: Map<string, StoredObject>;
+  readonly #capacity: number;
+  readonly #now: () => number;
+  #closed = false;
+
+  constructor(options: MemoryStoreOptions = {}) {
+    this.location = options.location ?? 'memory:';
+    this.#objects = options.shareWith ? options.shareWith.#objects : new Map<string, StoredObject>();
+    this.#capacity = options.capacityBytes ?? Infinity;
+    this.#now = options.now ?? Date.now;
+  }
+
+  async put(key: string, body: StoreBody, options: PutOptions = {}): Promise<ObjectStat> {
+    this.#begin(options.signal, key);
+    const mayReplace = options.mode === 'replace';
+    if (!mayReplace) this.#refuseExisting(key);
+    const bytes = await this.#collect(body, options.signal);
+    this.#begin(options.signal, key);
+    if (!mayReplace) this.#refuseExisting(key);
+    this.#refuseOverflow(bytes.length - (this.#objects.get(key)?.bytes.length ?? 0));
+    const stored = { bytes, modifiedMs: this.#now() };
+    this.#objects.set(key, stored);
+    return statOf(key, stored);
+  }
+
+  async get(key: string, range?: ByteRange, options: CallOptions = {}): Promise<Uint8Array> {
+    this.#begin(options.signal, key);
+    const stored = this.#objects.get(key);
+    if (!stored) {
+      throw new FitdocError('STORE_NOT_FOUND', `There is no object ${key} in ${this.location}.`, {
+        details: { key },
+      });
+    }
+    if (!range) return stored.bytes.slice();
+    checkRange(range);
+    return stored.bytes.slice(range.offset, range.offset + range.length);
+  }
+
+  async stat(key: string, options: CallOptions = {}): Promise<ObjectStat | undefined> {
+    this.#begin(options.signal, key);
+    const stored = this.#objects.get(key);
+    return stored && statOf(key, stored);
+  }
+
+  async *list(prefix: string, options: CallOptions = {}): AsyncGenerator<ObjectStat> {
+    this.#begin(options.signal);
+    // Keys are ASCII, so the order of UTF-16 units is the order of bytes.
+    const keys = [...this.#objects.keys()].filter((key) => key.startsWith(prefix)).sort();
+    for (const key of keys) {
+      this.#begin(options.signal);
+      const stored = this.#objects.get(key);
+      if (stored) yield statOf(key, stored);
+    }
+  }
+
+  async delete(key: string, options: CallOptions = {}): Promise<void> {
+    this.#begin(options.signal, key);
+    this.#objects.delete(key);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+
+  #begin(signal: AbortSignal | undefined, key?: string): void {
+    if (this.#closed) throw new FitdocError('STORE_CLOSED', `The store ${this.location} is closed.`);
+    throwIfAborted(signal);
+    if (key !== undefined) checkKey(key);
+  }
+
+  #refuseExisting(key: string): void {
+    if (!this.#objects.has(key)) return;
+    throw new FitdocError('STORE_EXISTS', `There is an object ${key} in ${this.location} already.`, {
+      details: { key },
+    });
+  }
+
+  #refuseOverflow(growth: number): void {
+    if (this.#capacity === Infinity) return;
+    let used = growth;
+    for (const { bytes } of this.#objects.values()) used += bytes.length;
+    if (used <= this.#capacity) return;
+    throw new FitdocError('STORE_FULL', `${this.location} may hold ${this.#capacity} bytes, and is full.`, {
+      hint: 'Prune checkpoints, or open the store with a larger capacityBytes.',
+      details: { capacityBytes: this.#capacity },
+    });
+  }
+
+  async #collect(body: StoreBody, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for await (const chunk of bodyChunks(body, signal)) {
+      parts.push(chunk.slice());
+      length += chunk.length;
+      this.#refuseOverflow(length);
+    }
+    if (parts.length === 1) return parts[0]!;
+    const whole = new Uint8Array(length);
+    let offset = 0;
+    for (const part of parts) {
+      whole.set(part, offset);
+      offset += part.length;
+    }
+    return whole;
+  }
+}
+
+function statOf(key: string, stored: StoredObject): ObjectStat {
+  return { key, size: stored.bytes.length, modifiedMs: stored.modifiedMs };
+}
+
+function checkRange({ offset, length }: ByteRange): void {
+  if (Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0) return;
+  throw new FitdocError('ARGUMENT_INVALID', `Not a range of bytes: ${length} from ${offset}.`, {
+    hint: 'Offset and length are whole numbers, not negative.',
+  });
+}
