@@ -1,0 +1,79 @@
+import { FitdocError, type Gfn } from '@fitdoc/interface';
+import { storageOf, type DirtyBitmap } from './dirty-bitmap.js';
+import { STAGE_ENTRIES, type Storage } from './storage.js';
+
+/** What a scan found. Its object is the bitmap's own, and is changed by that bitmap's next scan. */
+export interface ScanResult {
+  /** Runs, or pages, written to the caller's buffer. */
+  readonly written: number;
+  /** The page to go on from; the bitmap's number of pages when the scan is done. */
+  readonly next: Gfn;
+}
+
+interface MutableResult {
+  written: number;
+  next: Gfn;
+}
+
+const results = new WeakMap<Storage, MutableResult>();
+
+/**
+ * Writes the runs of dirty pages from page `from` (default 0) on to `out` as pairs of start and count, until
+ * `out` is full or the bitmap ends; each run is as long as it can be, except that the first starts at `from`.
+ * Entries of `out` behind the last pair stay as they were. Allocates nothing.
+ *
+ * Requires 0 <= from <= pages and room for a pair in `out`, else ARGUMENT_INVALID.
+ */
+export function scanRuns(bitmap: DirtyBitmap, out: Uint32Array, from: Gfn = 0): ScanResult {
+  const storage = storageOf(bitmap);
+  const room = out.length >>> 1;
+  const result = prepare(storage, room, from);
+  let next = from;
+  let written = 0;
+  while (next < storage.pages && written < room) {
+    const limit = Math.min(room - written, STAGE_ENTRIES / 2);
+    const found = storage.kernel.scanRuns(next, storage.pages, limit);
+    storage.copyStage(out, 2 * written, 2 * found);
+    written += found;
+    next = storage.next;
+  }
+  result.written = written;
+  result.next = next;
+  return result;
+}
+
+/** Like `scanRuns`, but writes the number of each dirty page. */
+export function scanPages(bitmap: DirtyBitmap, out: Uint32Array, from: Gfn = 0): ScanResult {
+  const storage = storageOf(bitmap);
+  const room = out.length;
+  const result = prepare(storage, room, from);
+  let next = from;
+  let written = 0;
+  while (next < storage.pages && written < room) {
+    const limit = Math.min(room - written, STAGE_ENTRIES);
+    const found = storage.kernel.scanPages(next, storage.pages, limit);
+    storage.copyStage(out, written, found);
+    written += found;
+    next = storage.next;
+  }
+  result.written = written;
+  result.next = next;
+  return result;
+}
+
+function prepare(storage: Storage, room: number, from: Gfn): MutableResult {
+  if (room < 1) {
+    throw new FitdocError('ARGUMENT_INVALID', 'The buffer has no room for a single result.', {
+      hint: 'Hand in a buffer of some thousand entries, and use it again for every scan.',
+    });
+  }
+  if (!Number.isInteger(from) || from < 0 || from > storage.pages) {
+    throw new FitdocError('ARGUMENT_INVALID', `A scan of ${storage.pages} pages cannot start at ${from}.`, {
+      hint: 'Start at 0, then go on from the `next` of the scan before.',
+    });
+  }
+  storage.clearTail();
+  let result = results.get(storage);
+  if (!result) results.set(storage, (result = { written: 0, next: 0 }));
+  return result;
+}

@@ -1,0 +1,13 @@
+// Node has WebAssembly but its type package does not, and the DOM library would bring a browser's globals.
+export interface SharedWebAssembly {
+  readonly Memory: new (descriptor: { initial: number; maximum: number; shared: true }) => {
+    readonly buffer: SharedArrayBuffer;
+  };
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (
+    module: object,
+    imports: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+  ) => { readonly exports: unknown };
+}
+
+export const webAssembly = (globalThis as unknown as { WebAssembly: SharedWebAssembly }).WebAssembly;
