@@ -1,0 +1,23 @@
+import { CompressorRegistry } from './compressors/registry.js';
+import { decodeBatch } from './decode.js';
+import { encodeBatch } from './encode.js';
+import type { Codec, CodecOptions } from './types.js';
+
+const DEFAULT_LEVEL = 3;
+
+/**
+ * Makes a codec, loading its compression methods once. Throws CODEC_UNKNOWN when there is no method of the
+ * name in `options.compressor`.
+ */
+export async function createCodec(options: CodecOptions = {}): Promise<Codec> {
+  const compressors = await CompressorRegistry.load(options.compressors ?? []);
+  const settings = {
+    compressor: compressors.get(options.compressor ?? 'zstd'),
+    level: options.level ?? DEFAULT_LEVEL,
+    shuffle: options.shuffle ?? 'auto',
+  };
+  return {
+    encode: (batch) => encodeBatch(batch, settings),
+    decode: (bytes) => decodeBatch(bytes, compressors),
+  };
+}
