@@ -51,10 +51,10 @@ export class MemoryStore implements Store {
     this.#begin(options.signal, key);
     const mayReplace = options.mode === 'replace';
     if (!mayReplace) this.#refuseExisting(key);
-    const bytes = await this.#collect(body, options.signal);
+    const bytes = await this.#collect(key, body, options.signal);
     this.#begin(options.signal, key);
     if (!mayReplace) this.#refuseExisting(key);
-    this.#refuseOverflow(bytes.length - (this.#objects.get(key)?.bytes.length ?? 0));
+    this.#refuseOverflow(key, bytes.length);
     const stored = { bytes, modifiedMs: this.#now() };
     this.#objects.set(key, stored);
     return statOf(key, stored);
@@ -112,9 +112,9 @@ export class MemoryStore implements Store {
     });
   }
 
-  #refuseOverflow(growth: number): void {
+  #refuseOverflow(key: string, length: number): void {
     if (this.#capacity === Infinity) return;
-    let used = growth;
+    let used = length - (this.#objects.get(key)?.bytes.length ?? 0);
     for (const { bytes } of this.#objects.values()) used += bytes.length;
     if (used <= this.#capacity) return;
     throw new FitdocError('STORE_FULL', `${this.location} may hold ${this.#capacity} bytes, and is full.`, {
@@ -123,13 +123,13 @@ export class MemoryStore implements Store {
     });
   }
 
-  async #collect(body: StoreBody, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  async #collect(key: string, body: StoreBody, signal: AbortSignal | undefined): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
     let length = 0;
     for await (const chunk of bodyChunks(body, signal)) {
-      parts.push(chunk.slice());
       length += chunk.length;
-      this.#refuseOverflow(length);
+      this.#refuseOverflow(key, length);
+      parts.push(chunk.slice());
     }
     if (parts.length === 1) return parts[0]!;
     const whole = new Uint8Array(length);
