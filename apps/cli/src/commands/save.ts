@@ -1,0 +1,35 @@
+import type { Command } from 'commander';
+import { attach, captureOptions, protectOptions, type CaptureOptions } from '../machine.js';
+import { checkpointHeading, checkpointLine, checkpointMessage } from '../output/checkpoint-line.js';
+import { openForCapture } from '../open-for-capture.js';
+import { action, storeOptions } from '../session.js';
+
+interface SaveOptions extends CaptureOptions {
+  readonly tag?: string;
+}
+
+export function saveCommand(program: Command): void {
+  captureOptions(
+    storeOptions(
+      program
+        .command('save <machine>')
+        .description('take one checkpoint of a running machine (kvm:SOCKET, xen:DOMAIN, mock:NAME)')
+        .option('--tag <name>', 'give the checkpoint a name'),
+    ),
+  ).action(
+    action<[string], SaveOptions>(async (session, options, location) => {
+      const repository = await openForCapture(session, options);
+      const machine = await attach(session, location, options);
+      const protection = await session.engine.protect(machine, repository, protectOptions(session, options));
+      const result = await protection.checkpoint({
+        signal: session.signal,
+        onProgress: session.terminal.progress,
+      });
+      if (options.tag !== undefined) await repository.tag(options.tag, result.entry);
+      session.terminal.line(checkpointHeading());
+      session.terminal.line(checkpointLine(result));
+      session.terminal.data(checkpointMessage(result));
+      for (const note of result.notes) session.terminal.note(note);
+    }),
+  );
+}

@@ -1,0 +1,173 @@
+import {
+  FitdocError,
+  isFitdocError,
+  PAGE_SIZE,
+  throwIfAborted,
+  totalPages,
+  type CallOptions,
+  type Machine,
+} from '@fitdoc/interface';
+import { MemoryImage } from '@fitdoc/diff';
+import type { Repository } from '@fitdoc/repository';
+import { ChainDepth } from './chain-depth.js';
+import type { Engine } from './engine.js';
+import type { CheckpointResult, ProtectionEvent } from './events.js';
+import type { ProtectionState } from './protection-state.js';
+import { resume } from './resume.js';
+import { runSchedule, type ScheduleOptions } from './schedule.js';
+import { takeCheckpoint, type TakeOptions } from './take-checkpoint.js';
+import { TOOL } from './tool.js';
+
+export interface ProtectOptions {
+  /** `zstd` (default), `lz4`, `none`. */
+  readonly compressor?: string;
+  readonly level?: number;
+  /** Most increments that rebuilding any page may need. Default 32. */
+  readonly maxIncrements?: number;
+  /** Most words that rebuilding a page may replay, in pages' worth, before it is written whole. Default 4. */
+  readonly maxReplayPages?: number;
+  /**
+   * What a chain of this machine that the repository holds is used for. `auto` (default): go on with its
+   * latest checkpoint; when that cannot be read, say so and start over. `required`: fail instead. `never`:
+   * start over with a new base.
+   */
+  readonly resume?: 'auto' | 'required' | 'never';
+  /** Go on with this checkpoint instead of the latest: its next one becomes a fork. An id or other name. */
+  readonly from?: string;
+  /** Pages that the image's staging area may hold before pages are compared inside the capture. */
+  readonly stagingPages?: number;
+  readonly onEvent?: (event: ProtectionEvent) => void;
+}
+
+interface Context {
+  readonly engine: Engine;
+  readonly machine: Machine;
+  readonly repository: Repository;
+  readonly onEnd: (protection: Protection) => void;
+}
+
+/** A machine under protection: takes its checkpoints, one at a time. Made by `Engine.protect`. */
+export class Protection {
+  readonly machine: Machine;
+  readonly repository: Repository;
+  readonly #state: ProtectionState;
+  readonly #emit: (event: ProtectionEvent) => void;
+  readonly #release: () => void;
+  #busy: Promise<unknown> | undefined;
+  #ended = false;
+
+  private constructor(state: ProtectionState, emit: (event: ProtectionEvent) => void, release: () => void) {
+    this.machine = state.machine;
+    this.repository = state.repository;
+    this.#state = state;
+    this.#emit = emit;
+    this.#release = release;
+  }
+
+  static async start(context: Context, options: ProtectOptions & CallOptions): Promise<Protection> {
+    const { engine, machine, repository } = context;
+    throwIfAborted(options.signal);
+    const pages = totalPages(machine.info.regions);
+    const endClaim = engine.budget.claim(pages * PAGE_SIZE, `The image of ${machine.info.name}`);
+    try {
+      const emit = options.onEvent ?? (() => undefined);
+      const state = await resume(await freshState(context, pages, options), options, emit);
+      const protection: Protection = new Protection(state, emit, () => {
+        endClaim();
+        context.onEnd(protection);
+      });
+      return protection;
+    } catch (error) {
+      endClaim();
+      throw error;
+    }
+  }
+
+  /** The checkpoint that the next one builds on; undefined before the base. */
+  get head(): ProtectionState['head'] {
+    return this.#state.head;
+  }
+
+  /** Increments that rebuilding the most changed page takes. Walks all pages. */
+  get deepestPage(): number {
+    return this.#state.depth.deepest();
+  }
+
+  /** Bytes of memory that the image takes of this process now. */
+  get imageBytes(): number {
+    return this.#state.image.committedBytes();
+  }
+
+  /**
+   * Takes a checkpoint now. When it resolves, it is durable in the repository. On failure the guest runs (or
+   * the code is MACHINE_PAUSED), nothing is half stored, and the next checkpoint holds what this one would
+   * have. Errors: MACHINE_BUSY while another is under way, and those of the machine and of the store.
+   */
+  async checkpoint(options: TakeOptions = {}): Promise<CheckpointResult> {
+    if (this.#ended) throw new FitdocError('MACHINE_GONE', 'This protection was ended.');
+    if (this.#busy) {
+      throw new FitdocError('MACHINE_BUSY', `A checkpoint of ${this.machine.info.name} is under way.`, {
+        retryable: true,
+        hint: 'Wait for it to finish.',
+      });
+    }
+    const work = takeCheckpoint(this.#state, options);
+    this.#busy = work;
+    try {
+      const result = await work;
+      this.#emit({ type: 'checkpoint', result });
+      return result;
+    } catch (error) {
+      if (isFitdocError(error)) this.#emit({ type: 'checkpoint-failed', error });
+      throw error;
+    } finally {
+      this.#busy = undefined;
+    }
+  }
+
+  /**
+   * Takes checkpoints at a given interval until `stop` is aborted (what is under way finishes), `signal` is
+   * (it is cancelled), `count` is reached, or the machine says that it has ended. A failed checkpoint is an
+   * event, and the next one follows at its time.
+   */
+  run(options: ScheduleOptions): AsyncGenerator<CheckpointResult> {
+    return runSchedule(this, this.#emit, options);
+  }
+
+  /** Ends the protection and lets its memory go. Waits for what is under way; the machine stays attached. */
+  async end(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    await this.#busy?.catch(() => undefined);
+    this.#release();
+  }
+}
+
+async function freshState(
+  context: Context,
+  pages: number,
+  options: ProtectOptions,
+): Promise<ProtectionState> {
+  const { engine, machine, repository } = context;
+  return {
+    machine,
+    repository,
+    pool: engine.pool,
+    image: await MemoryImage.create({
+      pages,
+      ...(options.stagingPages !== undefined && { stagingPages: options.stagingPages }),
+    }),
+    depth: new ChainDepth({
+      pages,
+      maxIncrements: options.maxIncrements ?? 32,
+      maxReplayPages: options.maxReplayPages ?? 4,
+    }),
+    settings: {
+      compressor: options.compressor ?? 'zstd',
+      ...(options.level !== undefined && { level: options.level }),
+    },
+    head: undefined,
+    nextSequence: 0,
+    tool: TOOL,
+  };
+}

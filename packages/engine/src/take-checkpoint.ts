@@ -1,0 +1,148 @@
+import { performance } from 'node:perf_hooks';
+import { PAGE_SIZE, WORD_SIZE, type CallOptions, type Harvest } from '@fitdoc/interface';
+import type { CheckpointHeader, ContentItem } from '@fitdoc/format';
+import type { CheckpointEntry } from '@fitdoc/repository';
+import { encodePending } from './encode-pending.js';
+import type { CheckpointCost, CheckpointResult } from './events.js';
+import type { ProtectionState } from './protection-state.js';
+import type { EncodeResult } from './tasks.js';
+
+/** Device state is stored as a delta at most this many times in a row, so that reading it stays cheap. */
+const MAX_DEVICE_STATE_DELTAS = 15;
+
+export interface TakeOptions extends CallOptions {
+  /** Ask the machine for every page, whatever its dirty log says. */
+  readonly full?: boolean;
+}
+
+/**
+ * Takes one checkpoint: capture, compare, encode, store, and only then let the machine forget its dirty pages.
+ * On failure the harvest is rolled back, and what the image holds beyond the chain's head stays pending: it is
+ * part of the next checkpoint.
+ */
+export async function takeCheckpoint(state: ProtectionState, options: TakeOptions): Promise<CheckpointResult> {
+  const { machine, image } = state;
+  const started = performance.now();
+  image.beginCapture();
+  const harvest = await machine.capture(image, { ...options });
+  const captured = performance.now();
+  try {
+    // The guest runs again from here on: comparing, encoding and storing cost it no pause.
+    if (harvest.kind === 'full') image.zeroUnplaced();
+    await image.settle({
+      run: (task) => state.pool.diff(task, options.signal),
+      ...(options.signal && { signal: options.signal }),
+    });
+    const diffMs = performance.now() - captured;
+    const cost = costSoFar(state, harvest, captured - started, diffMs);
+    const stored = await store(state, harvest, cost, options);
+    await harvest.commit();
+    const result = { ...cost, commitMs: performance.now() - captured };
+    return { entry: stored, cost: result, notes: harvest.notes };
+  } catch (error) {
+    await harvest.rollback();
+    throw error;
+  }
+}
+
+type CostSoFar = Omit<CheckpointCost, 'commitMs'>;
+
+function costSoFar(state: ProtectionState, harvest: Harvest, captureMs: number, diffMs: number): CostSoFar {
+  const { placedPages, unchangedPages, changedPages, changedWords } = state.image.captureStats();
+  return {
+    pauseMs: harvest.pauseMs,
+    pausePhases: harvest.pausePhases,
+    dirtyPages: placedPages,
+    unchangedPages,
+    changedPages,
+    changedWords,
+    captureMs,
+    diffMs,
+  };
+}
+
+async function store(
+  state: ProtectionState,
+  harvest: Harvest,
+  cost: CostSoFar,
+  options: TakeOptions,
+): Promise<CheckpointEntry> {
+  const { head, image, repository } = state;
+  const written: EncodeResult[] = [];
+  const entry = await repository.put(header(state, harvest), content(state, harvest, cost, written, options), {
+    ...(options.signal && { signal: options.signal }),
+  });
+  // The put was the commit: the chain's head moves, whatever happens to this process from here on.
+  for (const batch of written) {
+    state.depth.count(batch.gfns, batch.kinds, batch.wordCounts, head === undefined);
+  }
+  image.clearPending();
+  state.head = {
+    entry,
+    deviceState: harvest.deviceState,
+    deviceStateDepth: head && deltaPays(state) ? head.deviceStateDepth + 1 : 0,
+  };
+  state.nextSequence = entry.sequence + 1;
+  return entry;
+}
+
+function deltaPays(state: ProtectionState): boolean {
+  return state.head !== undefined && state.head.deviceStateDepth < MAX_DEVICE_STATE_DELTAS;
+}
+
+function header(state: ProtectionState, harvest: Harvest): Omit<CheckpointHeader, 'formatVersion'> {
+  const { head, machine } = state;
+  return {
+    machine: machine.info,
+    pageSize: PAGE_SIZE,
+    wordSize: WORD_SIZE,
+    sequence: state.nextSequence,
+    createdAtMs: Date.now(),
+    capturedAtMs: harvest.capturedAtMs,
+    kind: head ? 'increment' : 'base',
+    tool: state.tool,
+    ...(head && { parent: { id: head.entry.id, contentHash: head.entry.contentHash } }),
+  };
+}
+
+async function* content(
+  state: ProtectionState,
+  harvest: Harvest,
+  cost: CostSoFar,
+  written: EncodeResult[],
+  options: TakeOptions,
+): AsyncGenerator<ContentItem> {
+  const { image, pool, depth, settings, head } = state;
+  const pending = image.pending().length;
+  let done = 0;
+  yield* encodePending({
+    image,
+    pool,
+    depth,
+    settings,
+    signal: options.signal,
+    onBatch: (result) => {
+      written.push({ ...result, encoded: { ...result.encoded, bytes: new Uint8Array() } });
+      done += result.gfns.length;
+      options.onProgress?.({ phase: 'storing pages', done, total: pending, unit: 'pages' });
+    },
+  });
+  const previous = head && deltaPays(state) ? { previous: head.deviceState } : {};
+  yield { type: 'deviceState', state: harvest.deviceState, ...previous };
+  yield { type: 'metrics', metrics: metrics(cost, harvest) };
+}
+
+function metrics(cost: CostSoFar, harvest: Harvest): Record<string, number | string> {
+  return {
+    pauseMs: round(cost.pauseMs),
+    captureMs: round(cost.captureMs),
+    dirtyPages: cost.dirtyPages,
+    unchangedPages: cost.unchangedPages,
+    changedPages: cost.changedPages,
+    captureKind: harvest.kind,
+  };
+}
+
+function round(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000;
+}

@@ -1,0 +1,2 @@
+/** What headers name as their writer. */
+export const TOOL = 'fitdoc';

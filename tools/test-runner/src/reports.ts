@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { glob } from './workspaces.js';
+
+export interface SuiteCount {
+  readonly suite: string;
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+  /** Titles of what did not run; a gated suite's title says why. */
+  readonly skips: readonly string[];
+  readonly failures: readonly string[];
+}
+
+interface VitestReport {
+  readonly success: boolean;
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numFailedTestSuites: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
+  }[];
+}
+
+/** Reads the runners' own reports. A workspace whose test script left none counts as one failure. */
+export async function readReports(root: string): Promise<SuiteCount[]> {
+  const counts: SuiteCount[] = [];
+  for (const folder of await glob(root)) {
+    const manifest = JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8')) as {
+      name: string;
+      scripts?: Record<string, string>;
+    };
+    if (!manifest.scripts?.['test']) continue;
+    counts.push(await readReport(manifest.name, path.join(folder, '.reports', 'vitest.json')));
+  }
+  return counts;
+}
+
+async function readReport(suite: string, file: string): Promise<SuiteCount> {
+  let report: VitestReport;
+  try {
+    report = JSON.parse(await readFile(file, 'utf8')) as VitestReport;
+  } catch {
+    return { suite, passed: 0, failed: 1, skipped: 0, skips: [], failures: ['no test report was written'] };
+  }
+  const tests = report.testResults.flatMap((result) => result.assertionResults);
+  const skips = tests.filter(({ status }) => status !== 'passed' && status !== 'failed');
+  const failures = tests.filter(({ status }) => status === 'failed').map(({ fullName }) => fullName);
+  // A file that fails to load, or a hook that throws, has no failed test of its own.
+  for (const result of report.testResults) {
+    const counted = result.assertionResults.some(({ status }) => status === 'failed');
+    if (result.status === 'failed' && !counted) failures.push(`${path.basename(result.name)} did not run`);
+  }
+  if (!report.success && failures.length === 0) failures.push('the run failed outside its tests');
+  return {
+    suite,
+    passed: report.numPassedTests,
+    failed: failures.length,
+    skipped: skips.length,
+    skips: [...new Set(skips.map(({ fullName }) => fullName))],
+    failures,
+  };
+}
