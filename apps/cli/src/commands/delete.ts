@@ -1,0 +1,35 @@
+import type { Command } from 'commander';
+import { bytes, shortId } from '../output/units.js';
+import { action, storeOptions, type StoreOptions } from '../session.js';
+
+interface DeleteOptions extends StoreOptions {
+  readonly machine?: string;
+  readonly dryRun?: boolean;
+}
+
+export function deleteCommand(program: Command): void {
+  storeOptions(
+    program
+      .command('delete <checkpoints...>')
+      .alias('rm')
+      .description('delete checkpoints; one that others build on is refused')
+      .option('--machine <id>', 'the machine that names like latest mean')
+      .option('-n, --dry-run', 'say what would be deleted and touch nothing'),
+  ).action(
+    action<[string[]], DeleteOptions>(async (session, options, names) => {
+      const repository = await session.repository(options);
+      const where = options.machine === undefined ? {} : { machine: options.machine };
+      const entries = await Promise.all(names.map((name) => repository.resolve(name, where)));
+      const report = await repository.delete(entries, { dryRun: options.dryRun ?? false, signal: session.signal });
+      const verb = options.dryRun ? 'would delete' : 'deleted';
+      for (const entry of report.deleted) {
+        session.terminal.line(`${verb} ${shortId(entry.id)} (${bytes(entry.bytes)})`);
+      }
+      session.terminal.data({
+        message_type: 'summary',
+        dry_run: options.dryRun ?? false,
+        deleted: report.deleted.map(({ id }) => id),
+      });
+    }),
+  );
+}

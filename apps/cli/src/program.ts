@@ -1,0 +1,51 @@
+import { Command } from 'commander';
+import { deleteCommand } from './commands/delete.js';
+import { diffCommand } from './commands/diff.js';
+import { initCommand } from './commands/init.js';
+import { listCommand } from './commands/list.js';
+import { pruneCommand } from './commands/prune.js';
+import { restoreCommand } from './commands/restore.js';
+import { saveCommand } from './commands/save.js';
+import { tagCommand } from './commands/tag.js';
+import { verifyCommand } from './commands/verify.js';
+import { watchCommand } from './commands/watch.js';
+import { EXIT } from './exit-codes.js';
+import { VERSION } from './version.js';
+
+const EPILOG = `
+Checkpoints are named by id (4 or more digits), tag, "latest", "latest~2", or a time.
+Machines: kvm:/run/vm.qmp  xen:DOMAIN  xen+ssh://HOST/DOMAIN  mock:NAME
+Stores:   a directory, fs:DIRECTORY, s3:BUCKET/PREFIX, memory:
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 partly done, 10 no repository, 11 locked,
+20 verification failed, 21 incompatible, 22 guest left paused, 130 interrupted.
+
+First steps:
+  fitdoc init --store ./ckpts
+  fitdoc watch kvm:/run/vm.qmp --store ./ckpts --every 1s
+  fitdoc list --store ./ckpts
+  fitdoc restore latest~3 --store ./ckpts --to kvm:/run/new.qmp`;
+
+export function createProgram(): Command {
+  const program = new Command('fitdoc')
+    .description('checkpoints of running virtual machines: often, cheaply, and back to any of them')
+    .version(VERSION)
+    .showHelpAfterError('(add --help for what there is)')
+    .addHelpText('after', EPILOG)
+    .exitOverride((error) => {
+      process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
+      throw error;
+    });
+  initCommand(program);
+  saveCommand(program);
+  watchCommand(program);
+  listCommand(program);
+  diffCommand(program);
+  verifyCommand(program);
+  restoreCommand(program);
+  deleteCommand(program);
+  pruneCommand(program);
+  tagCommand(program);
+  for (const command of program.commands) command.copyInheritedSettings(program);
+  return program;
+}
