@@ -1,0 +1,34 @@
+/**
+ * What a reader accepts, whatever the object claims. Every length is held against its cap, and against the
+ * object's own size, before memory is allocated for it. All in bytes unless said otherwise.
+ */
+export const LIMITS = {
+  /** Payload of a header record. */
+  header: 1 << 20,
+  /** Payload of a batch record: 4 MiB of raw pages, and room for masks and tables. */
+  batch: 8 << 20,
+  /** All parts of a device state together, unpacked. */
+  deviceState: 256 << 20,
+  /** Payload of a device state record. */
+  deviceStateRecord: 320 << 20,
+  /** Parts of a device state. */
+  deviceParts: 65_536,
+  /** Payload of an extension record. */
+  extension: 64 << 20,
+  /** Payload of a summary record. */
+  summary: 64 << 10,
+  /** Payload of a record of a type that the reader does not know (it is skipped, not kept). */
+  unknown: 0x7fff_ffff,
+  /** Metrics within a summary, as JSON. */
+  metrics: 16 << 10,
+  /** Records in a checkpoint, the index, the summary and the end not counted. */
+  records: 2 ** 21,
+  /** Regions of a machine. */
+  regions: 4096,
+  /** Disks of a machine. */
+  disks: 4096,
+  /** UTF-8 bytes of a name or of another short text. */
+  text: 4096,
+  /** Nesting of a JSON document. */
+  jsonDepth: 64,
+} as const;

@@ -1,0 +1,131 @@
+import { isFitdocError, throwIfAborted, type ErrorCode, type Progress } from '@fitdoc/interface';
+import { decodeBatch } from './batch-check.js';
+import { equalBytes } from './bytes.js';
+import { decodeDeviceStateInfo } from './device-record.js';
+import { decodeExtension } from './extension-record.js';
+import { damaged } from './failures.js';
+import type { IndexEntry } from './index-record.js';
+import {
+  baseType,
+  isOptional,
+  RECORD_BATCH,
+  RECORD_DEVICE_STATE,
+  RECORD_EXTENSION,
+  recordSize,
+  typeName,
+} from './layout.js';
+import type { Structure } from './open.js';
+import { readExactly, type RangedSource } from './ranged-source.js';
+import { openRecord } from './record.js';
+import { strongHash } from './seal.js';
+import type { BatchCodec } from './types.js';
+
+export interface VerifyOptions {
+  /** Read and check the records' bytes too. Default false: the structure, which opening has verified. */
+  readonly data?: boolean;
+  /** With `data`: the share of batches to read, 0 to 1, evenly spread from a random first. Default 1. */
+  readonly sample?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** One thing that is wrong. */
+export interface Finding {
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** The record, by its type and where it stands. */
+  readonly record?: string;
+  readonly offset?: number;
+  /** The pages that cannot be had, for a batch. */
+  readonly firstGfn?: number;
+  readonly lastGfn?: number;
+  readonly pages?: number;
+}
+
+export interface VerifyReport {
+  /** True when nothing is wrong with what was read. */
+  readonly ok: boolean;
+  readonly findings: readonly Finding[];
+  /** Records read and checked, of those there are. */
+  readonly checkedRecords: number;
+  readonly records: number;
+  readonly checkedBytes: number;
+}
+
+/** Checks the records that the options name, each by checksum, strong hash and contents; lists all findings. */
+export async function verifyRecords(
+  source: RangedSource,
+  structure: Structure,
+  codec: BatchCodec,
+  options: VerifyOptions,
+): Promise<VerifyReport> {
+  const entries = options.data === true ? choose(structure.entries, options.sample ?? 1) : [];
+  const findings: Finding[] = [];
+  let checkedBytes = 0;
+  for (const [done, entry] of entries.entries()) {
+    throwIfAborted(options.signal);
+    const error = await check(source, structure, entry, codec, options.signal);
+    if (error) findings.push(findingOf(error, entry));
+    checkedBytes += recordSize(entry.length);
+    options.onProgress?.({ phase: 'verifying', done: done + 1, total: entries.length, unit: 'objects' });
+  }
+  const records = structure.entries.length;
+  return { ok: findings.length === 0, findings, checkedRecords: entries.length, records, checkedBytes };
+}
+
+function choose(entries: readonly IndexEntry[], sample: number): readonly IndexEntry[] {
+  if (sample >= 1) return entries;
+  const step = 1 / Math.max(sample, 1e-9);
+  let next = Math.random() * step;
+  let batch = 0;
+  return entries.filter(({ type }) => {
+    if (type !== RECORD_BATCH) return true;
+    const chosen = batch >= Math.floor(next);
+    if (chosen) next += step;
+    batch += 1;
+    return chosen;
+  });
+}
+
+async function check(
+  source: RangedSource,
+  structure: Structure,
+  entry: IndexEntry,
+  codec: BatchCodec,
+  signal?: AbortSignal,
+): Promise<Error | undefined> {
+  try {
+    const record = await readExactly(source, entry.offset, recordSize(entry.length), signal);
+    const payload = openRecord(record, entry, entry.offset);
+    if (!equalBytes(strongHash(payload), entry.hash))
+      throw damaged('The record does not match its strong hash.');
+    if (entry.type === RECORD_BATCH) decodeBatch(payload, entry, codec);
+    if (entry.type === RECORD_DEVICE_STATE) checkDeviceState(payload, structure);
+    if (baseType(entry.type) === RECORD_EXTENSION) decodeExtension(payload, !isOptional(entry.type));
+    return undefined;
+  } catch (error) {
+    // Only what is wrong with the checkpoint is a finding; a store that fails, or an abort, ends the call.
+    if (isFitdocError(error) && /^(?:FORMAT|CODEC)_/.test(error.code)) return error;
+    throw error;
+  }
+}
+
+function checkDeviceState(payload: Uint8Array, { header, summary }: Structure): void {
+  const info = decodeDeviceStateInfo(payload);
+  const parent = header.parent ? Buffer.from(header.parent.contentHash, 'hex') : new Uint8Array(32);
+  if (info.rawBytes !== summary.deviceStateBytes || info.delta !== summary.deviceStateDelta) {
+    throw damaged('The device state is not the one that the summary describes.');
+  }
+  if (info.delta && !equalBytes(info.parentHash, parent)) {
+    throw damaged("The device state hangs on another checkpoint than the header's parent.");
+  }
+}
+
+/** An error as a finding. */
+export function findingOf(error: Error, entry?: IndexEntry): Finding {
+  const code = isFitdocError(error) ? error.code : 'FORMAT_DAMAGED';
+  if (!entry) return { code, message: error.message };
+  const { firstGfn, lastGfn, pages, offset } = entry;
+  const batch = entry.type === RECORD_BATCH ? { firstGfn, lastGfn, pages } : {};
+  return { code, message: error.message, record: typeName(entry.type), offset, ...batch };
+}
