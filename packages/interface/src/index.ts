@@ -5,3 +5,4 @@ export * from './errors.js';
 export * from './hypervisor.js';
 export * from './memory.js';
 export * from './store.js';
+export * from './store-calls.js';
