@@ -1,0 +1,86 @@
+import { FitdocError, type DiskInfo, type Json } from '@fitdoc/interface';
+import type { MemoryShape } from './pfn-space.js';
+
+/** What a domain's libxl configuration says, as far as fitdoc needs it. */
+export interface GuestConfig extends MemoryShape {
+  readonly name: string;
+  readonly uuid: string;
+  readonly vcpus: number;
+  readonly memoryKiB: number;
+  readonly disks: readonly DiskInfo[];
+  readonly nics: number;
+  readonly text: string;
+}
+
+type JsonObject = { readonly [key: string]: Json | undefined };
+
+function object(value: Json | undefined): JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
+}
+
+function list(value: Json | undefined): readonly Json[] {
+  return Array.isArray(value) ? (value as readonly Json[]) : [];
+}
+
+function text(value: Json | undefined, otherwise: string): string {
+  return typeof value === 'string' ? value : otherwise;
+}
+
+function disk(value: Json): DiskInfo {
+  const fields = object(value);
+  const source = fields.pdev_path;
+  const format = fields.format;
+  return {
+    name: text(fields.vdev, 'disk'),
+    writable: fields.readwrite === true || Number(fields.readwrite ?? 0) !== 0,
+    ...(typeof source === 'string' && { source }),
+    ...(typeof format === 'string' && { format }),
+  };
+}
+
+function guestType(value: Json | undefined): GuestConfig['guestType'] {
+  if (value === 'pv' || value === 'pvh' || value === 'hvm') return value;
+  throw new FitdocError('PROTOCOL_ERROR', `libxl tells the guest type ${JSON.stringify(value)}.`, {
+    hint: 'Supported are domains of type pv, pvh and hvm.',
+  });
+}
+
+/**
+ * Reads libxl's JSON form of a domain's configuration, as `xl list -l` prints it and the xl header holds it.
+ * Errors: PROTOCOL_ERROR.
+ */
+export function parseGuestConfig(json: string): GuestConfig {
+  let root: JsonObject;
+  try {
+    root = object(JSON.parse(json) as Json);
+  } catch (cause) {
+    throw new FitdocError('PROTOCOL_ERROR', "The domain's libxl configuration is not JSON.", {
+      cause,
+      hint: 'Check that `xl list -l` works on the host.',
+    });
+  }
+  const create = object(root.c_info);
+  const build = object(root.b_info);
+  const maxMemoryKiB = Number(build.max_memkb);
+  if (!(maxMemoryKiB > 0)) {
+    throw new FitdocError('PROTOCOL_ERROR', "The domain's configuration does not tell its memory.");
+  }
+  return {
+    name: text(create.name, ''),
+    uuid: text(create.uuid, ''),
+    guestType: guestType(create.type),
+    maxMemoryKiB,
+    memoryKiB: Number(build.target_memkb ?? maxMemoryKiB),
+    vcpus: Number(build.max_vcpus ?? 1),
+    disks: list(root.disks).map(disk),
+    nics: list(root.nics).length,
+    text: json,
+  };
+}
+
+/** The configuration with another name or uuid. */
+export function renameConfig(text: string, changes: { name?: string; uuid?: string }): string {
+  const root = JSON.parse(text) as Record<string, Json>;
+  root.c_info = { ...(root.c_info as Record<string, Json>), ...changes };
+  return JSON.stringify(root, null, 4);
+}
