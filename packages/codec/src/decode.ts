@@ -11,6 +11,7 @@ import { MAX_RUN_BYTES } from './layout.js';
 import { countMaskBits } from './masks.js';
 import { countKinds } from './shape.js';
 import { unshuffle } from './shuffle.js';
+import { restoreZeroWords } from './zero-words.js';
 
 /**
  * Reads an encoded batch. A column is decompressed only after its raw length was found to be what the columns
@@ -26,10 +27,19 @@ export function decodeBatch(bytes: Uint8Array, compressors: CompressorRegistry):
   const counts = countKinds(kinds);
   if (!counts) throw damaged('a page is of no known kind');
   const masks = reader.exactly('masks', counts.words * MASK_SIZE);
-  const words = reader.exactly('words', countMaskBits(masks) * WORD_SIZE);
+  const words = readWords(reader, countMaskBits(masks));
   const distinct = readDistinct(reader, counts.whole);
   const copies = reader.exactly('copies', distinct.length < counts.whole * PAGE_SIZE ? counts.whole * 2 : 0);
   return { gfns, kinds, masks, words, pages: restoreCopies(distinct, copies, counts.whole) };
+}
+
+function readWords(reader: ColumnReader, count: number): Uint8Array {
+  if (!reader.has('nonzero')) return reader.exactly('words', count * WORD_SIZE);
+  const nonzero = reader.exactly('nonzero', Math.ceil(count / 8));
+  const spareBits = nonzero.length * 8 - count;
+  if ((nonzero.at(-1) ?? 0) >> (8 - spareBits) !== 0) throw damaged('it marks words that are not there');
+  const words = reader.exactly('words', countMaskBits(nonzero) * WORD_SIZE);
+  return restoreZeroWords({ nonzero, words }, count);
 }
 
 function readDistinct(reader: ColumnReader, wholePages: number): Uint8Array {
@@ -44,6 +54,10 @@ class ColumnReader {
     private readonly directory: Directory,
     private readonly compressor: Compressor,
   ) {}
+
+  has(name: ColumnName): boolean {
+    return this.directory.columns.has(name);
+  }
 
   exactly(name: ColumnName, length: number): Uint8Array {
     const claimed = this.directory.columns.get(name)?.rawLength ?? 0;

@@ -17,6 +17,9 @@ import { checkShape } from './shape.js';
 import { shuffle } from './shuffle.js';
 import { shufflePays } from './shuffle-choice.js';
 import type { EncodedBatch, ShuffleChoice } from './types.js';
+import { separateZeroWords } from './zero-words.js';
+
+const NOTHING = new Uint8Array(0);
 
 /** How one codec encodes. */
 export interface EncodeSettings {
@@ -36,12 +39,14 @@ interface StoredColumn {
 /** Lays a batch out in columns and compresses each; see spec/batch-v1.md. */
 export function encodeBatch(batch: PageBatch, settings: EncodeSettings): EncodedBatch {
   const counts = checkShape(batch);
+  const sparse = separateZeroWords(batch.words);
   const whole = separateCopies(batch.pages);
   const raw: readonly (readonly [ColumnName, Uint8Array])[] = [
     ['gfns', encodeGfns(batch.gfns)],
     ['kinds', batch.kinds],
     ['masks', batch.masks],
-    ['words', batch.words],
+    ['nonzero', sparse?.nonzero ?? NOTHING],
+    ['words', sparse?.words ?? batch.words],
     ['pages', whole.pages],
     ['copies', whole.copies],
   ];

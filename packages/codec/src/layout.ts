@@ -9,9 +9,17 @@ export const MAX_NAME_LENGTH = 16;
 export const NAME_PATTERN = /^[a-z0-9-]{1,16}$/;
 
 /** The columns in the order in which they are stored. The numbers are part of the format. */
-export const COLUMN = { gfns: 1, kinds: 2, masks: 3, words: 4, pages: 5, copies: 6 } as const;
+export const COLUMN = { gfns: 1, kinds: 2, masks: 3, nonzero: 4, words: 5, pages: 6, copies: 7 } as const;
 export type ColumnName = keyof typeof COLUMN;
-export const COLUMN_NAMES: readonly ColumnName[] = ['gfns', 'kinds', 'masks', 'words', 'pages', 'copies'];
+export const COLUMN_NAMES: readonly ColumnName[] = [
+  'gfns',
+  'kinds',
+  'masks',
+  'nonzero',
+  'words',
+  'pages',
+  'copies',
+];
 
 /** What was done to a column's raw bytes before compression. Part of the format. */
 export const TRANSFORM_NONE = 0;

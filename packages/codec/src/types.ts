@@ -16,7 +16,7 @@ export interface CodecOptions {
 
 /** What became of one column. */
 export interface ColumnReport {
-  readonly name: 'gfns' | 'kinds' | 'masks' | 'words' | 'pages' | 'copies';
+  readonly name: 'gfns' | 'kinds' | 'masks' | 'nonzero' | 'words' | 'pages' | 'copies';
   readonly rawBytes: number;
   readonly storedBytes: number;
   /** `none` when compression would not have made it smaller. */
