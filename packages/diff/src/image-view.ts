@@ -1,0 +1,173 @@
+import {
+  KIND_ZERO,
+  MAX_BATCH_PAGES,
+  PAGE_SIZE,
+  WORDS_PER_PAGE,
+  type Gfn,
+  type PageBatch,
+} from '@fitdoc/interface';
+import { applyChange, changesOf } from './apply.js';
+import { invalid, requireInteger, requireRun } from './arguments.js';
+import { clearBit, countBits, lowestBit, setBit } from './bits.js';
+import { gatherSegment, WHOLE_ABOVE, type Segment } from './gather.js';
+import { Shard, type ShardHandle } from './shard.js';
+import { concat } from './twin-gather.js';
+
+/** An image as it travels to another thread: structured-cloneable, the memory itself is shared. */
+export interface ImageHandle {
+  readonly pages: number;
+  readonly shardPages: number;
+  readonly shards: readonly ShardHandle[];
+}
+
+export interface GatherOptions {
+  /** Pages with more changed words than this go whole. Default 503, where words cost as much as the page. */
+  readonly wholeAbove?: number;
+  /** One byte a gfn; not 0: store the page whole, even if nothing of it is pending. */
+  readonly forceWhole?: Uint8Array;
+}
+
+/**
+ * A memory image as every thread sees it: reading, gathering and loading. Threads may work at once on
+ * different pages; the thread that made the image does everything else (`MemoryImage`).
+ */
+export class ImageView {
+  readonly pages: number;
+  protected readonly shardPages: number;
+  readonly #shards: readonly (() => Shard)[];
+
+  protected constructor(pages: number, shardPages: number, shards: readonly (() => Shard)[]) {
+    this.pages = pages;
+    this.shardPages = shardPages;
+    this.#shards = shards;
+  }
+
+  /** The image behind a handle from another thread. */
+  static attach(handle: ImageHandle): ImageView {
+    const shards = handle.shards.map((shard) => () => Shard.attach(shard));
+    return new ImageView(handle.pages, handle.shardPages, shards);
+  }
+
+  protected get shardCount(): number {
+    return this.#shards.length;
+  }
+
+  protected shard(index: number): Shard {
+    return this.#shards[index]!();
+  }
+
+  protected *allShards(): Generator<{ shard: Shard; firstGfn: number }> {
+    for (let index = 0; index < this.#shards.length; index++) {
+      yield { shard: this.shard(index), firstGfn: index * this.shardPages };
+    }
+  }
+
+  /** What another thread needs to attach to this image. */
+  handle(): ImageHandle {
+    const shards = [...this.allShards()].map(({ shard }) => shard.handle);
+    return { pages: this.pages, shardPages: this.shardPages, shards };
+  }
+
+  /**
+   * The image's bytes of up to `count` pages from `gfn`: a view into shared memory, k × 4096 bytes with
+   * 1 ≤ k ≤ count. It shows later changes. To read a page that was never written costs no memory.
+   */
+  read(gfn: Gfn, count: number): Uint8Array {
+    requireRun(gfn, count, this.pages);
+    const index = Math.floor(gfn / this.shardPages);
+    const page = gfn - index * this.shardPages;
+    const shard = this.shard(index);
+    const end = Math.min(shard.layout.pages, page + count);
+    return shard.image.subarray(page * PAGE_SIZE, end * PAGE_SIZE);
+  }
+
+  /** Pages with a pending change, ascending. */
+  pending(): Uint32Array {
+    return this.#list((shard, word) => shard.pending[word]!);
+  }
+
+  /** Pages that are not known to be all zero, ascending: what a base has to hold. */
+  occupied(): Uint32Array {
+    return this.#list((shard, word) => shard.touched[word]! & ~shard.zero[word]!);
+  }
+
+  /**
+   * Lays the pending changes of up to 1024 pages (strictly ascending) out as a batch, with the content that
+   * the image has now. Pages with nothing pending are left out unless forced. All memory of the batch is its
+   * own. Requires that everything staged for these pages is settled.
+   */
+  gather(gfns: Uint32Array, options: GatherOptions = {}): PageBatch {
+    const wholeAbove = options.wholeAbove ?? WHOLE_ABOVE;
+    requireInteger('wholeAbove', wholeAbove, 0, WORDS_PER_PAGE);
+    const parts = this.#segments(gfns, options.forceWhole).map((part) => gatherSegment(part, wholeAbove));
+    const [first] = parts;
+    if (parts.length === 1 && first) return first;
+    const join = (key: 'kinds' | 'masks' | 'words' | 'pages') => concat(parts.map((part) => part[key]));
+    const numbers = parts.flatMap((part) => [...part.gfns]);
+    return {
+      gfns: Uint32Array.from(numbers),
+      kinds: join('kinds'),
+      masks: join('masks'),
+      words: join('words'),
+      pages: join('pages'),
+    };
+  }
+
+  /** Writes a batch's content into the image; it does not become pending. What is pending stays so. */
+  apply(batch: PageBatch): void {
+    for (const change of changesOf(batch)) {
+      requireRun(change.gfn, 1, this.pages);
+      const index = Math.floor(change.gfn / this.shardPages);
+      const page = change.gfn - index * this.shardPages;
+      const shard = this.shard(index);
+      if (change.kind === KIND_ZERO && shard.isKnownZero(page)) continue;
+      setBit(shard.touched, page);
+      clearBit(shard.zero, page);
+      applyChange(change, shard.image.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE));
+      if (change.kind === KIND_ZERO) setBit(shard.zero, page);
+    }
+  }
+
+  #list(wordOf: (shard: Shard, word: number) => number): Uint32Array {
+    let count = 0;
+    for (const { shard } of this.allShards()) {
+      for (let word = 0; word < shard.layout.bitmapWords; word++) count += countBits(wordOf(shard, word));
+    }
+    const gfns = new Uint32Array(count);
+    let out = 0;
+    for (const { shard, firstGfn } of this.allShards()) {
+      for (let word = 0; word < shard.layout.bitmapWords; word++) {
+        for (let live = wordOf(shard, word); live !== 0; live &= live - 1) {
+          gfns[out++] = firstGfn + word * 32 + lowestBit(live);
+        }
+      }
+    }
+    return gfns;
+  }
+
+  #segments(gfns: Uint32Array, forceWhole: Uint8Array | undefined): Segment[] {
+    if (gfns.length > MAX_BATCH_PAGES) invalid(`A batch holds at most ${MAX_BATCH_PAGES} pages.`);
+    if (forceWhole && forceWhole.length !== gfns.length) invalid('forceWhole needs one byte for each gfn.');
+    const segments: Segment[] = [];
+    for (let start = 0; start < gfns.length;) {
+      const index = Math.floor(gfns[start]! / this.shardPages);
+      const firstGfn = index * this.shardPages;
+      const limit = Math.min(firstGfn + this.shardPages, this.pages);
+      let end = start;
+      while (end < gfns.length && gfns[end]! < limit) {
+        if (end > 0 && gfns[end]! <= gfns[end - 1]!) invalid('Page numbers must be strictly ascending.');
+        end++;
+      }
+      if (end === start) invalid(`Page ${gfns[start]!} is not within the image or out of order.`);
+      const forced = forceWhole ? forceWhole.slice(start, end) : new Uint8Array(end - start);
+      segments.push({
+        shard: this.shard(index),
+        firstGfn,
+        pages: gfns.subarray(start, end).map((gfn) => gfn - firstGfn),
+        forced,
+      });
+      start = end;
+    }
+    return segments;
+  }
+}

@@ -1,0 +1,8 @@
+export { applyBatch } from './apply.js';
+export { diffPages, type DiffOptions } from './diff-pages.js';
+export { ImageView, type GatherOptions, type ImageHandle } from './image-view.js';
+export { MemoryImage, type CaptureStats, type MemoryImageOptions } from './memory-image.js';
+export { DiffPool, type DiffPoolOptions, type PagePair, type PoolCallOptions } from './pool.js';
+export type { SettleOptions } from './settle.js';
+export type { KernelKind, ShardHandle } from './shard.js';
+export { runDiffTask, type DiffResult, type DiffTask } from './task.js';
