@@ -1,0 +1,12 @@
+export {
+  createGuest,
+  destroyGuest,
+  guestWord,
+  waitForSweeps,
+  type GuestOptions,
+  type GuestWord,
+} from './guests.js';
+export { XenHost, type JobResult, type XenHostOptions } from './host.js';
+export { installXen } from './install.js';
+export { missingForXen } from './packages.js';
+export { shipNode, shipPackages } from './node.js';

@@ -1,0 +1,42 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { XenHost } from './host.js';
+import { installXen } from './install.js';
+import { missingForXen } from './packages.js';
+
+const usage = `usage: xen install         fetch and build
+       xen start           boot, print the run's folder, stay until interrupted
+       xen exec FOLDER CMD run a command in the dom0 of a started one`;
+
+async function main([verb, ...rest]: string[]): Promise<number> {
+  const missing = missingForXen();
+  if (missing) throw new Error(`The Xen lab cannot run here: ${missing}.`);
+  const log = (line: string) => console.error(line);
+  if (verb === 'install') {
+    console.log(JSON.stringify(installXen(log)));
+    return 0;
+  }
+  if (verb === 'start') {
+    const host = await XenHost.start({ log });
+    console.log(host.folder);
+    const stop = () => void host.stop().then(() => process.exit(0));
+    process.on('SIGINT', stop).on('SIGTERM', stop);
+    await sleep(2 ** 31 - 1);
+    return 0;
+  }
+  if (verb === 'exec' && rest[0]) {
+    const result = await XenHost.attach(rest[0]).run(rest.slice(1).join(' '), { timeoutMs: 600_000 });
+    process.stdout.write(result.out);
+    process.stderr.write(result.err);
+    return result.code;
+  }
+  console.error(usage);
+  return 2;
+}
+
+main(process.argv.slice(2)).then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(1);
+  },
+);
