@@ -17,8 +17,8 @@ export const LIMITS = {
   extension: 64 << 20,
   /** Payload of a summary record. */
   summary: 64 << 10,
-  /** Payload of a record of a type that the reader does not know (it is skipped, not kept). */
-  unknown: 0x7fff_ffff,
+  /** Payload of a record of a type that the reader does not know (it is skipped). */
+  unknown: 64 << 20,
   /** Metrics within a summary, as JSON. */
   metrics: 16 << 10,
   /** Records in a checkpoint, the index, the summary and the end not counted. */

@@ -21,10 +21,10 @@ import {
 import { LIMITS } from './limits.js';
 import { decodePrefix } from './prefix.js';
 import { readExactly, type RangedSource } from './ranged-source.js';
-import { decodeRecordHeader, openRecord } from './record.js';
+import { decodeRecordHeader, openWholeRecord } from './record.js';
 import { strongHash } from './seal.js';
 import { headerEssentials, type StoredSummary } from './summary-record.js';
-import { readTail, type Tail, type TailOptions } from './tail.js';
+import { readTail, tailLength, type Tail, type TailOptions } from './tail.js';
 import type { CheckpointHeader, CheckpointSummary } from './types.js';
 
 /** What a reader knows of a checkpoint before it reads a page of it. */
@@ -48,7 +48,7 @@ const CAPS: Readonly<Record<number, number>> = {
  * where it is longer than the tail. A small object is read whole, once.
  */
 export async function openStructure(source: RangedSource, options: TailOptions): Promise<Structure> {
-  const small = source.size <= (options.tailBytes ?? HEAD_READ);
+  const small = tailLength(source.size, options) === source.size;
   const [headRead, tailRead] = await Promise.allSettled([
     small ? undefined : readExactly(source, 0, Math.min(HEAD_READ, source.size), options.signal),
     readTail(source, options),
@@ -92,7 +92,7 @@ async function readIndex(source: RangedSource, tail: Tail, signal?: AbortSignal)
   const record =
     at >= 0 ? tail.bytes.subarray(at, at + size) : await readExactly(source, indexOffset, size, signal);
   const expected = { ...decodeRecordHeader(record), type: RECORD_INDEX, length: indexLength };
-  const payload = openRecord(record, expected, indexOffset);
+  const payload = openWholeRecord(record, expected, indexOffset);
   if (!equalBytes(strongHash(payload), indexHash)) throw damaged('The index does not match its hash.');
   return payload;
 }
@@ -108,7 +108,7 @@ async function readHeader(
   if (entries.filter(({ type }) => type === RECORD_HEADER).length > 1) throw damaged('It has two headers.');
   const end = PREFIX_SIZE + recordSize(entry.length);
   const bytes = head.length >= end ? head : await readExactly(source, 0, end, signal);
-  const payload = openRecord(bytes.subarray(PREFIX_SIZE, end), entry, PREFIX_SIZE);
+  const payload = openWholeRecord(bytes.subarray(PREFIX_SIZE, end), entry, PREFIX_SIZE);
   if (!equalBytes(strongHash(payload), entry.hash)) throw damaged('The header does not match its hash.');
   return payload;
 }

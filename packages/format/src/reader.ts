@@ -2,7 +2,7 @@ import { throwIfAborted, type DeviceState, type PageBatch } from '@fitdoc/interf
 import { decodeBatch } from './batch-check.js';
 import { equalBytes } from './bytes.js';
 import { codecOr } from './default-codec.js';
-import { decodeDeviceState } from './device-record.js';
+import { checkDeviceState, decodeDeviceState, decodeDeviceStateInfo } from './device-decode.js';
 import { decodeExtension } from './extension-record.js';
 import { damaged, invalid, unsupported } from './failures.js';
 import type { IndexEntry } from './index-record.js';
@@ -17,7 +17,7 @@ import {
 } from './layout.js';
 import { openStructure, type Structure } from './open.js';
 import { readExactly, type RangedSource } from './ranged-source.js';
-import { openRecord } from './record.js';
+import { openWholeRecord } from './record.js';
 import { strongHash } from './seal.js';
 import type { TailOptions } from './tail.js';
 import type { BatchCodec, BatchEntry, CheckpointHeader, CheckpointSummary, Extension } from './types.js';
@@ -115,6 +115,7 @@ export class CheckpointReader {
     const entry = this.structure.entries.find(({ type }) => type === RECORD_DEVICE_STATE);
     if (!entry) return [];
     const payload = await this.#read(entry, options);
+    checkDeviceState(decodeDeviceStateInfo(payload), this.structure);
     const previous = this.summary.deviceStateDelta ? await loadPrevious?.() : undefined;
     throwIfAborted(options.signal);
     return decodeDeviceState(payload, previous, await codecOr(this.options.codec));
@@ -153,7 +154,7 @@ export class CheckpointReader {
 
   async #read(entry: IndexEntry, { signal }: ReadOptions): Promise<Uint8Array> {
     const record = await readExactly(this.source, entry.offset, recordSize(entry.length), signal);
-    const payload = openRecord(record, entry, entry.offset);
+    const payload = openWholeRecord(record, entry, entry.offset);
     if (this.options.integrity === 'hash' && !equalBytes(strongHash(payload), entry.hash)) {
       throw damaged(`The ${typeName(entry.type)} record at byte ${entry.offset} does not match its hash.`);
     }

@@ -30,25 +30,34 @@ export function decodeRecordHeader(bytes: Uint8Array, at = 0): RecordHeader {
 }
 
 /**
- * The payload of a whole record (header, payload, padding), its checksum and padding verified and its header
- * held against what the index or END record says of it. The result is a view of `record`.
+ * The payload of a record, verified: its header is the one that the index or the END record names, its checksum
+ * is right and zeros pad it. `body` is what follows the header, padding and all; the result is a view of it.
  */
-export function openRecord(record: Uint8Array, expected: RecordHeader, offset: number): Uint8Array {
-  const header = decodeRecordHeader(record);
+export function openRecord(
+  head: Uint8Array,
+  body: Uint8Array,
+  expected: RecordHeader,
+  offset: number,
+): Uint8Array {
+  const header = decodeRecordHeader(head);
   const name = `The ${typeName(expected.type)} record at byte ${offset}`;
   const details = { offset, type: typeName(expected.type) };
   if (header.type !== expected.type || header.length !== expected.length) {
     throw damaged(`${name} has a damaged header.`, { details });
   }
-  const end = RECORD_HEADER_SIZE + header.length;
-  const payload = record.subarray(RECORD_HEADER_SIZE, end);
+  const payload = body.subarray(0, header.length);
   if (header.checksum !== expected.checksum || recordChecksum(header.type, payload) !== header.checksum) {
     throw damaged(`${name} does not match its checksum.`, { details });
   }
-  if (!isZero(record.subarray(end, RECORD_HEADER_SIZE + align8(header.length)))) {
+  if (!isZero(body.subarray(header.length, align8(header.length)))) {
     throw damaged(`${name} is not followed by zeros.`, { details });
   }
   return payload;
+}
+
+/** The same for a record in one piece. */
+export function openWholeRecord(record: Uint8Array, expected: RecordHeader, offset: number): Uint8Array {
+  return openRecord(record, record.subarray(RECORD_HEADER_SIZE), expected, offset);
 }
 
 /** A small record as it is written: header, payload, padding. */

@@ -5,7 +5,7 @@ import { damaged } from './failures.js';
 import { PREFIX_SIZE, RECORD_HEADER_SIZE, RECORD_SUMMARY, recordSize } from './layout.js';
 import { decodePrefix, encodePrefix } from './prefix.js';
 import { readExactly, type RangedSource } from './ranged-source.js';
-import { decodeRecordHeader, openRecord } from './record.js';
+import { decodeRecordHeader, openWholeRecord } from './record.js';
 import { contentHashOf, strongHash } from './seal.js';
 import { completeSummary, decodeSummary, type StoredSummary } from './summary-record.js';
 import type { CheckpointSummary } from './types.js';
@@ -28,6 +28,11 @@ export interface Tail {
 
 const DEFAULT_TAIL = 16 << 10;
 
+/** Bytes that the first read of an object's end asks for. */
+export function tailLength(size: number, { tailBytes = DEFAULT_TAIL }: TailOptions): number {
+  return Math.min(size, Math.max(tailBytes, 4 << 10), 16 << 20);
+}
+
 /**
  * Reads a checkpoint's summary, by one ranged read where the tail holds it (two where the metrics are large).
  * The summary is verified against the content hash. Errors: FORMAT_FOREIGN, FORMAT_VERSION, FORMAT_TRUNCATED,
@@ -41,8 +46,7 @@ export async function readSummary(
 }
 
 export async function readTail(source: RangedSource, options: TailOptions): Promise<Tail> {
-  const wanted = Math.min(Math.max(options.tailBytes ?? DEFAULT_TAIL, 4 << 10), 16 << 20);
-  let from = Math.max(0, source.size - wanted);
+  let from = source.size - tailLength(source.size, options);
   let bytes = await readExactly(source, from, source.size - from, options.signal);
   const end = await endOf(source, bytes, options.signal);
   if (end.summaryOffset < from) {
@@ -73,7 +77,7 @@ async function endOf(source: RangedSource, tail: Uint8Array, signal?: AbortSigna
 function openSummary(record: Uint8Array, end: EndRecord): StoredSummary {
   // Nothing but the record itself says what its checksum is; the content hash holds all of it.
   const expected = { ...decodeRecordHeader(record), type: RECORD_SUMMARY, length: end.summaryLength };
-  const payload = openRecord(record, expected, end.summaryOffset);
+  const payload = openWholeRecord(record, expected, end.summaryOffset);
   const prefix = encodePrefix(end.formatVersion);
   if (!equalBytes(contentHashOf(prefix, end.indexHash, strongHash(payload)), end.contentHash)) {
     throw damaged('The content hash is not that of index and summary.', {

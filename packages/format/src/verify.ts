@@ -1,7 +1,8 @@
 import { isFitdocError, throwIfAborted, type ErrorCode, type Progress } from '@fitdoc/interface';
 import { decodeBatch } from './batch-check.js';
+import { ContentTotals } from './content-totals.js';
 import { equalBytes } from './bytes.js';
-import { decodeDeviceStateInfo } from './device-record.js';
+import { checkDeviceState, decodeDeviceStateInfo } from './device-decode.js';
 import { decodeExtension } from './extension-record.js';
 import { damaged } from './failures.js';
 import type { IndexEntry } from './index-record.js';
@@ -16,7 +17,7 @@ import {
 } from './layout.js';
 import type { Structure } from './open.js';
 import { readExactly, type RangedSource } from './ranged-source.js';
-import { openRecord } from './record.js';
+import { openWholeRecord } from './record.js';
 import { strongHash } from './seal.js';
 import type { BatchCodec } from './types.js';
 
@@ -62,14 +63,17 @@ export async function verifyRecords(
   const entries = options.data === true ? choose(structure.entries, options.sample ?? 1) : [];
   const findings: Finding[] = [];
   let checkedBytes = 0;
+  const totals = new ContentTotals();
   for (const [done, entry] of entries.entries()) {
     throwIfAborted(options.signal);
-    const error = await check(source, structure, entry, codec, options.signal);
+    const error = await check(source, structure, entry, codec, totals, options.signal);
     if (error) findings.push(findingOf(error, entry));
     checkedBytes += recordSize(entry.length);
     options.onProgress?.({ phase: 'verifying', done: done + 1, total: entries.length, unit: 'objects' });
   }
   const records = structure.entries.length;
+  if (entries.length === records && findings.length === 0)
+    findings.push(...totals.compare(structure.summary).map(summaryFinding));
   return { ok: findings.length === 0, findings, checkedRecords: entries.length, records, checkedBytes };
 }
 
@@ -92,15 +96,16 @@ async function check(
   structure: Structure,
   entry: IndexEntry,
   codec: BatchCodec,
+  totals: ContentTotals,
   signal?: AbortSignal,
 ): Promise<Error | undefined> {
   try {
     const record = await readExactly(source, entry.offset, recordSize(entry.length), signal);
-    const payload = openRecord(record, entry, entry.offset);
+    const payload = openWholeRecord(record, entry, entry.offset);
     if (!equalBytes(strongHash(payload), entry.hash))
       throw damaged('The record does not match its strong hash.');
-    if (entry.type === RECORD_BATCH) decodeBatch(payload, entry, codec);
-    if (entry.type === RECORD_DEVICE_STATE) checkDeviceState(payload, structure);
+    if (entry.type === RECORD_BATCH) totals.add(decodeBatch(payload, entry, codec));
+    if (entry.type === RECORD_DEVICE_STATE) checkDeviceState(decodeDeviceStateInfo(payload), structure);
     if (baseType(entry.type) === RECORD_EXTENSION) decodeExtension(payload, !isOptional(entry.type));
     return undefined;
   } catch (error) {
@@ -110,16 +115,7 @@ async function check(
   }
 }
 
-function checkDeviceState(payload: Uint8Array, { header, summary }: Structure): void {
-  const info = decodeDeviceStateInfo(payload);
-  const parent = header.parent ? Buffer.from(header.parent.contentHash, 'hex') : new Uint8Array(32);
-  if (info.rawBytes !== summary.deviceStateBytes || info.delta !== summary.deviceStateDelta) {
-    throw damaged('The device state is not the one that the summary describes.');
-  }
-  if (info.delta && !equalBytes(info.parentHash, parent)) {
-    throw damaged("The device state hangs on another checkpoint than the header's parent.");
-  }
-}
+const summaryFinding = (message: string): Finding => ({ code: 'FORMAT_DAMAGED', message, record: 'SUMM' });
 
 /** An error as a finding. */
 export function findingOf(error: Error, entry?: IndexEntry): Finding {

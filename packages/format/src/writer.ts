@@ -1,7 +1,7 @@
 import { FitdocError, MAX_BATCH_PAGES, throwIfAborted, totalPages } from '@fitdoc/interface';
 import { concat, fromHex, toHex } from './bytes.js';
 import { codecOr } from './default-codec.js';
-import { encodeDeviceState } from './device-record.js';
+import { encodeDeviceState } from './device-encode.js';
 import { encodeEnd } from './end-record.js';
 import { encodeExtension } from './extension-record.js';
 import { beyondLimit, invalid } from './failures.js';

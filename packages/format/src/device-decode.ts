@@ -1,83 +1,12 @@
-import { applyBatch, diffPages } from '@fitdoc/diff';
+import { applyBatch } from '@fitdoc/diff';
 import { PAGE_SIZE, type DeviceState } from '@fitdoc/interface';
-import { concat, dataView, equalBytes, isZero, readSafeUint64, toHex } from './bytes.js';
-import { checkParts, deviceStateHash, layOut, SLICE_SIZE, toImage, type DevicePart } from './device-image.js';
+import { dataView, equalBytes, isZero, readSafeUint64, toHex } from './bytes.js';
+import { DEVICE_FIXED_SIZE, ENCODING_DELTA } from './device-encode.js';
+import { deviceStateHash, layOut, SLICE_SIZE, toImage, type DevicePart } from './device-image.js';
 import { beyondLimit, damaged, invalid } from './failures.js';
 import { align8, HASH_SIZE } from './layout.js';
 import { LIMITS } from './limits.js';
-import type { BatchCodec } from './types.js';
-
-const FIXED_SIZE = 112;
-const ENCODING_ALONE = 0;
-const ENCODING_DELTA = 1;
-// A delta ties a checkpoint to its parent, so it has to be worth it.
-const DELTA_PAYS_BELOW = 0.75;
-
-/** The parent that a delta hangs on. */
-export interface ParentState {
-  readonly contentHash: Uint8Array;
-  readonly state: readonly DeviceState[];
-}
-
-export interface EncodedDeviceState {
-  readonly payload: Uint8Array;
-  readonly delta: boolean;
-  /** Bytes of all parts. */
-  readonly rawBytes: number;
-}
-
-/** The payload of a DEVS record: the changes against the parent's state where that pays, else against zeros. */
-export function encodeDeviceState(
-  state: readonly DeviceState[],
-  parent: ParentState | undefined,
-  codec: BatchCodec,
-): EncodedDeviceState {
-  checkParts(state);
-  const { parts, size } = layOut(state.map(({ name, bytes }) => ({ name, length: bytes.length })));
-  const image = toImage(state, parts, size);
-  const alone = encodeSlices(image, new Uint8Array(size), codec);
-  const changes = parent && encodeSlices(image, toImage(parent.state, parts, size), codec);
-  const delta = changes !== undefined && changes.length < alone.length * DELTA_PAYS_BELOW;
-  const fixed = new Uint8Array(FIXED_SIZE);
-  const view = dataView(fixed);
-  const rawBytes = parts.reduce((sum, part) => sum + part.length, 0);
-  view.setUint32(0, delta ? ENCODING_DELTA : ENCODING_ALONE, true);
-  view.setUint32(4, parts.length, true);
-  view.setBigUint64(8, BigInt(rawBytes), true);
-  fixed.set(deviceStateHash(state), 16);
-  if (delta && parent) {
-    fixed.set(parent.contentHash, 48);
-    fixed.set(deviceStateHash(parent.state), 80);
-  }
-  const payload = concat([fixed, ...parts.map(encodePart), delta ? changes : alone]);
-  const limit = LIMITS.deviceStateRecord;
-  if (payload.length > limit) throw beyondLimit('The device state record', payload.length, limit);
-  return { payload, delta, rawBytes };
-}
-
-function encodePart(part: DevicePart): Uint8Array {
-  const name = new TextEncoder().encode(part.name);
-  const bytes = new Uint8Array(16 + align8(name.length));
-  const view = dataView(bytes);
-  view.setUint32(0, name.length, true);
-  view.setBigUint64(8, BigInt(part.length), true);
-  bytes.set(name, 16);
-  return bytes;
-}
-
-/** A batch for each 4 MiB of the image: length, 4 zero bytes, the encoded batch; length 0 for no change. */
-function encodeSlices(image: Uint8Array, against: Uint8Array, codec: BatchCodec): Uint8Array {
-  const slices: Uint8Array[] = [];
-  for (let at = 0; at < image.length; at += SLICE_SIZE) {
-    const batch = diffPages(image.subarray(at, at + SLICE_SIZE), against.subarray(at, at + SLICE_SIZE));
-    const encoded = batch.gfns.length === 0 ? new Uint8Array(0) : codec.encode(batch).bytes;
-    const slice = new Uint8Array(8 + align8(encoded.length));
-    dataView(slice).setUint32(0, encoded.length, true);
-    slice.set(encoded, 8);
-    slices.push(slice);
-  }
-  return concat(slices);
-}
+import type { BatchCodec, CheckpointHeader, CheckpointSummary } from './types.js';
 
 /** What a DEVS record says before it is decoded. */
 export interface DeviceStateInfo {
@@ -98,14 +27,14 @@ const bad = (what: string) => damaged(`The device state is damaged: ${what}`);
 
 /** Reads the head of a DEVS record's payload. Errors: FORMAT_DAMAGED, FORMAT_LIMIT. */
 export function decodeDeviceStateInfo(payload: Uint8Array): DeviceStateInfo {
-  if (payload.length < FIXED_SIZE) throw bad('it is too short.');
+  if (payload.length < DEVICE_FIXED_SIZE) throw bad('it is too short.');
   const view = dataView(payload);
   const [encoding, count] = [view.getUint32(0, true), view.getUint32(4, true)];
   if (encoding > ENCODING_DELTA) throw bad(`encoding ${encoding}.`);
   if (count > LIMITS.deviceParts)
     throw beyondLimit('The number of device state parts', count, LIMITS.deviceParts);
   const named: { name: string; length: number }[] = [];
-  let at = FIXED_SIZE;
+  let at = DEVICE_FIXED_SIZE;
   for (let number = 0; number < count; number += 1) {
     const part = decodePart(payload, view, at);
     named.push(part);
@@ -137,6 +66,19 @@ function decodePart(payload: Uint8Array, view: DataView, at: number) {
     return { name: decoder.decode(payload.subarray(at + 16, at + 16 + nameLength)), length, next };
   } catch (cause) {
     throw damaged("The device state is damaged: a part's name.", { cause });
+  }
+}
+
+/** Holds a device state record against what header and summary say of it. FORMAT_DAMAGED. */
+export function checkDeviceState(
+  info: DeviceStateInfo,
+  { header, summary }: { readonly header: CheckpointHeader; readonly summary: CheckpointSummary },
+): void {
+  if (info.rawBytes !== summary.deviceStateBytes || info.delta !== summary.deviceStateDelta) {
+    throw damaged('The device state is not the one that the summary describes.');
+  }
+  if (info.delta && toHex(info.parentHash) !== header.parent?.contentHash) {
+    throw damaged("The device state hangs on another checkpoint than the header's parent.");
   }
 }
 
