@@ -86,3 +86,15 @@ function pageOf(look: number): Uint8Array {
 function concatenate(parts: readonly Uint8Array[]): Uint8Array {
   return Uint8Array.from(Buffer.concat(parts));
 }
+
+/** A batch of `count` pages in which every kind, runs, gaps and equal pages occur. */
+export function fullBatch(count = 1024): PageBatch {
+  const random = generator(count);
+  const pages = Array.from({ length: count }, (_, index) => ({
+    gap: index % 10 === 0 ? 5 : 1,
+    kind: [KIND_WORDS, KIND_WHOLE, KIND_WORDS, KIND_ZERO][Math.floor(random() * 4)] as number,
+    density: random(),
+    look: index % 17,
+  }));
+  return buildBatch({ pages, firstGfn: 77, seed: 5 });
+}
