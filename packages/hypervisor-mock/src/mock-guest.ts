@@ -1,0 +1,163 @@
+import { createHash } from 'node:crypto';
+import { PAGE_SIZE, totalPages, type DeviceState, type MemoryRegion } from '@fitdoc/interface';
+import { checksumText } from './checksum.js';
+import { Devices } from './device-state.js';
+import type { Faults } from './faults.js';
+import { GuestMemory } from './guest-memory.js';
+import { KERNEL_PAGES, regionsOf, type Shape } from './shape.js';
+import type { TracePlayer } from './trace-player.js';
+import { boot } from './workloads/boot.js';
+import { WORKLOADS } from './workloads/index.js';
+
+/** What the guest says of its own memory. */
+export interface Proof {
+  /** Whether the checksum that the guest carried along is that of its memory as it is. */
+  readonly ok: boolean;
+  readonly carried: string;
+  readonly computed: string;
+  /** Steps since the boot. */
+  readonly step: number;
+}
+
+/** A machine of the mock: memory, devices and the program that it runs, without anyone attached. */
+export class MockGuest {
+  /** Name for people, and the identity unless `id` says otherwise. */
+  readonly name: string;
+  readonly id: string;
+  readonly regions: readonly MemoryRegion[];
+  readonly memory: GuestMemory;
+  readonly devices: Devices;
+  /** What goes wrong; set it at any time. */
+  faults: Faults = {};
+  /** The recording that the guest replays, if it does. */
+  player: TracePlayer | undefined;
+  #paused = false;
+  #dead = false;
+
+  private constructor(name: string, id: string, devices: Devices) {
+    this.name = name;
+    this.id = id;
+    this.devices = devices;
+    this.regions = regionsOf(devices.board.shape);
+    this.memory = new GuestMemory(totalPages(this.regions));
+  }
+
+  /** A machine fresh from its boot, at step 0; the same for the same shape. */
+  static boot(name: string, shape: Shape, recording?: string): MockGuest {
+    const devices = new Devices({ shape, ...(recording === undefined ? {} : { recording }) });
+    const guest = new MockGuest(name, name, devices);
+    if (shape.workload !== 'trace') boot(guest.memory, shape, guest.regions);
+    return guest;
+  }
+
+  /**
+   * A machine with the given device state and empty memory, which the caller fills.
+   * Errors: MACHINE_INCOMPATIBLE.
+   */
+  static blank(name: string, id: string, state: readonly DeviceState[]): MockGuest {
+    return new MockGuest(name, id, Devices.load(state));
+  }
+
+  get shape(): Shape {
+    return this.devices.board.shape;
+  }
+
+  /** Steps since the boot. */
+  get step(): number {
+    return this.devices.step;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  get dead(): boolean {
+    return this.#dead;
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+  }
+
+  /** Ends the machine, as a crash of its host process would. */
+  kill(): void {
+    this.#dead = true;
+  }
+
+  /** Lets the guest run for `steps` steps; a paused or dead one stands still. */
+  run(steps = 1): void {
+    for (let i = 0; i < steps && !this.#paused && !this.#dead; i++) this.#step();
+  }
+
+  /** A copy of `count` pages from `gfn`. */
+  read(gfn: number, count = 1): Uint8Array {
+    const bytes = new Uint8Array(count * PAGE_SIZE);
+    this.memory.copyTo(gfn, count, bytes);
+    return bytes;
+  }
+
+  /** Writes bytes into one page, as a program of the guest would. Errors: ARGUMENT_INVALID beyond memory. */
+  write(gfn: number, offset: number, bytes: Uint8Array): void {
+    const page = this.memory.peek(gfn) ? this.read(gfn) : new Uint8Array(PAGE_SIZE);
+    page.set(bytes, offset);
+    this.memory.writePage(gfn, page);
+  }
+
+  saveDevices(): DeviceState[] {
+    return this.devices.save(this.memory.sum);
+  }
+
+  /** Computes the guest's checksum again from every byte that it has. */
+  proof(): Proof {
+    const carried = checksumText(this.memory.sum);
+    const computed = checksumText(this.memory.recompute());
+    return { ok: carried === computed, carried, computed, step: this.step };
+  }
+
+  /**
+   * A BLAKE2b hash of memory and devices, 128 hex digits: equal for machines that are the same bit for bit,
+   * wherever their memory was ever allocated.
+   */
+  hash(parts: 'machine' | 'memory' = 'machine'): string {
+    const hash = createHash('blake2b512');
+    const page = new Uint32Array(1);
+    for (const chunk of this.memory.allocatedChunks()) {
+      const bytes = this.memory.chunkBytes(chunk) as Uint8Array;
+      const halves = new Uint32Array(bytes.buffer, 0, bytes.length / 4);
+      for (let offset = 0; offset < bytes.length; offset += PAGE_SIZE) {
+        if (isZero(halves, offset / 4)) continue;
+        page[0] = (chunk * 2 ** 21 + offset) / PAGE_SIZE;
+        hash.update(page).update(bytes.subarray(offset, offset + PAGE_SIZE));
+      }
+    }
+    if (parts === 'machine')
+      for (const { name, bytes } of this.saveDevices()) hash.update(name).update(bytes);
+    return hash.digest('hex');
+  }
+
+  #step(): void {
+    const { workload } = this.shape;
+    if (workload === 'trace') {
+      this.player?.step(this);
+      return;
+    }
+    this.devices.advance();
+    const { memory, shape, step } = this;
+    const heap = { start: KERNEL_PAGES, pages: shape.working / PAGE_SIZE };
+    const { random, registers } = this.devices;
+    WORKLOADS[workload]({ memory, random, registers, shape, heap, step });
+    memory.writeWord(0, 0, step, 0);
+    memory.writeWord(1, step % 512, step, random.next());
+    const video = this.regions.find(({ name }) => name === 'video');
+    if (video) memory.writeWord(video.firstGfn + (step % video.pages), 0, step, 0);
+  }
+}
+
+function isZero(halves: Uint32Array, from: number): boolean {
+  for (let i = from; i < from + PAGE_SIZE / 4; i++) if (halves[i] !== 0) return false;
+  return true;
+}
