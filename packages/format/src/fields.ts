@@ -62,6 +62,15 @@ export class Fields {
     return value as readonly Json[];
   }
 
+  /** Texts of one pattern; absent counts as none. */
+  texts(name: string, most: number, pattern: RegExp): readonly string[] {
+    if (!this.has(name)) return [];
+    return this.list(name, most).map((value) => {
+      if (typeof value !== 'string' || !pattern.test(value)) throw this.bad(name);
+      return value;
+    });
+  }
+
   record(name: string): Readonly<Record<string, Json>> {
     const value = this.raw(name);
     if (typeof value !== 'object' || value === null || Array.isArray(value)) throw this.bad(name);

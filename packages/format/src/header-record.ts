@@ -10,6 +10,7 @@ import { idOf } from './seal.js';
 import type { CheckpointHeader, NewCheckpointHeader } from './types.js';
 
 const FIXED_SIZE = 80;
+const CONTENT_HASH = /^[0-9a-f]{64}$/;
 const KINDS = ['base', 'increment'] as const;
 
 /** Fills in what the writer knows, and checks the rest: ARGUMENT_INVALID. */
@@ -35,6 +36,10 @@ export function completeHeader(header: NewCheckpointHeader): CheckpointHeader {
       'The parent is named by its content hash, 64 hex digits, and by an id of the first 32 of them.',
     );
   }
+  const superseded = header.supersedes ?? [];
+  if (superseded.length > LIMITS.superseded || superseded.some((hash) => !CONTENT_HASH.test(hash))) {
+    throw invalid(`A checkpoint supersedes at most ${LIMITS.superseded} others, named by content hash.`);
+  }
   if (!Number.isSafeInteger(header.sequence) || header.sequence < 0) throw wrong('sequence');
   return {
     ...header,
@@ -46,10 +51,11 @@ export function completeHeader(header: NewCheckpointHeader): CheckpointHeader {
   };
 }
 
-/** The payload of a HEAD record: 80 fixed bytes, then JSON with the machine and the tool. */
+/** The payload of a HEAD record: 80 fixed bytes, then JSON with the machine, the tool and what it supersedes. */
 export function encodeHeader(header: CheckpointHeader): Uint8Array {
   const json = encodeJson({
     machine: machineToJson(header.machine, (message) => invalid(message)),
+    ...(header.supersedes?.length ? { supersedes: [...header.supersedes] } : {}),
     tool: header.tool,
   });
   const fixed = new Uint8Array(FIXED_SIZE);
@@ -88,6 +94,7 @@ export function decodeHeader(payload: Uint8Array, formatVersion: number): Checkp
   const hash = payload.subarray(48, FIXED_SIZE);
   if (kind === undefined || (kind === 'base') !== isZero(hash)) throw bad('kind and parent.');
   const contentHash = toHex(hash);
+  const supersedes = fields.texts('supersedes', LIMITS.superseded, CONTENT_HASH);
   return {
     formatVersion,
     machine,
@@ -98,6 +105,7 @@ export function decodeHeader(payload: Uint8Array, formatVersion: number): Checkp
     createdAtMs,
     capturedAtMs,
     kind,
+    ...(supersedes.length > 0 ? { supersedes } : {}),
     tool: fields.text('tool'),
   };
 }

@@ -23,6 +23,8 @@ export const LIMITS = {
   metrics: 16 << 10,
   /** Records in a checkpoint, the index, the summary and the end not counted. */
   records: 2 ** 21,
+  /** Checkpoints that one supersedes. */
+  superseded: 256,
   /** Regions of a machine. */
   regions: 4096,
   /** Disks of a machine. */

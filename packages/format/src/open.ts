@@ -133,6 +133,7 @@ export function checkTotals(
   const pages = batches.reduce((sum, batch) => sum + batch.pages, 0);
   const agrees =
     canonicalJson(repeated) === canonicalJson(essentials) &&
+    (stored.supersedes === undefined) === (header.supersedes === undefined) &&
     stored.batches === batches.length &&
     stored.pages === pages &&
     stored.pages === stored.wordPages + stored.wholePages + stored.zeroPages;

@@ -37,6 +37,7 @@ export function headerEssentials(header: CheckpointHeader): Partial<StoredSummar
     sequence: header.sequence,
     kind: header.kind,
     ...(header.parent ? { parentContentHash: header.parent.contentHash } : {}),
+    ...(header.supersedes?.length ? { supersedes: header.supersedes } : {}),
     createdAtMs: header.createdAtMs,
     capturedAtMs: header.capturedAtMs,
   };
@@ -59,6 +60,7 @@ export function decodeSummary(payload: Uint8Array): StoredSummary {
   const kind = fields.oneOf('kind', ['base', 'increment']);
   const parentContentHash = fields.optionalText('parentContentHash', HASH);
   if ((kind === 'base') !== (parentContentHash === undefined)) throw bad('kind and parent.');
+  const supersedes = fields.texts('supersedes', LIMITS.superseded, HASH);
   return {
     machineId: fields.text('machineId'),
     machineName: fields.text('machineName'),
@@ -68,6 +70,7 @@ export function decodeSummary(payload: Uint8Array): StoredSummary {
     sequence: fields.count('sequence'),
     kind,
     ...(parentContentHash === undefined ? {} : { parentContentHash }),
+    ...(supersedes.length > 0 ? { supersedes } : {}),
     createdAtMs: fields.count('createdAtMs'),
     capturedAtMs: fields.count('capturedAtMs'),
     pages: fields.count('pages'),

@@ -26,6 +26,12 @@ export interface CheckpointHeader {
   /** The moment that the checkpoint shows, milliseconds since 1970, whole. */
   readonly capturedAtMs: number;
   readonly kind: 'base' | 'increment';
+  /**
+   * Content hashes of checkpoints that show the same state as this one and whose place it takes (a merge of
+   * several increments supersedes the last of them): a checkpoint that names one of them as its parent is a
+   * child of this one. None where absent.
+   */
+  readonly supersedes?: readonly string[];
   /** Name and version of the program that wrote it. */
   readonly tool: string;
 }
@@ -98,6 +104,8 @@ export interface CheckpointSummary extends CheckpointReference {
   readonly kind: 'base' | 'increment';
   readonly parentId?: string;
   readonly parentContentHash?: string;
+  /** As in the header. */
+  readonly supersedes?: readonly string[];
   readonly createdAtMs: number;
   readonly capturedAtMs: number;
   /** Size of the whole object. */
