@@ -1,7 +1,16 @@
 import { Piscina } from 'piscina';
 import { abortError, FitdocError } from '@fitdoc/interface';
+import type { EncodedBatch } from '@fitdoc/codec';
 import type { DiffResult, DiffTask } from '@fitdoc/diff';
-import type { ApplyResult, ApplyTask, EncodeResult, EncodeTask, EngineTask, TaskOutcome } from './tasks.js';
+import type {
+  ApplyResult,
+  ApplyTask,
+  EncodeBatchTask,
+  EncodeResult,
+  EncodeTask,
+  EngineTask,
+  TaskOutcome,
+} from './tasks.js';
 
 /** The worker threads that all machines of an engine share. */
 export class WorkerPool {
@@ -26,6 +35,10 @@ export class WorkerPool {
 
   encode(task: EncodeTask, signal?: AbortSignal): Promise<EncodeResult> {
     return this.#run<EncodeResult>(task, signal);
+  }
+
+  encodeBatch(task: EncodeBatchTask, signal?: AbortSignal): Promise<EncodedBatch> {
+    return this.#run<EncodedBatch>(task, signal);
   }
 
   apply(task: ApplyTask, signal?: AbortSignal): Promise<ApplyResult> {

@@ -71,7 +71,7 @@ export class Protection {
     const endClaim = engine.budget.claim(pages * PAGE_SIZE, `The image of ${machine.info.name}`);
     try {
       const emit = options.onEvent ?? (() => undefined);
-      const state = await resume(await freshState(context, pages, options), options, emit);
+      const state = await resume(() => freshState(context, pages, options), options, emit);
       const protection: Protection = new Protection(state, emit, () => {
         endClaim();
         context.onEnd(protection);
@@ -143,17 +143,13 @@ export class Protection {
   }
 }
 
-async function freshState(
-  context: Context,
-  pages: number,
-  options: ProtectOptions,
-): Promise<ProtectionState> {
+function freshState(context: Context, pages: number, options: ProtectOptions): ProtectionState {
   const { engine, machine, repository } = context;
   return {
     machine,
     repository,
     pool: engine.pool,
-    image: await MemoryImage.create({
+    image: MemoryImage.create({
       pages,
       ...(options.stagingPages !== undefined && { stagingPages: options.stagingPages }),
     }),

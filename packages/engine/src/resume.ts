@@ -1,5 +1,5 @@
 import { FitdocError, isFitdocError, type CallOptions, type MemoryRegion } from '@fitdoc/interface';
-import type { CheckpointEntry } from '@fitdoc/repository';
+import { isIntact, type CheckpointEntry } from '@fitdoc/repository';
 import { BatchCache } from './batch-cache.js';
 import { readDeviceState } from './device-state.js';
 import type { ProtectionEvent } from './events.js';
@@ -16,10 +16,11 @@ const CACHE_BYTES = 16 * 2 ** 20;
  * costs bytes, not truth, so only errors that repeat (a damaged chain, other regions) lead to a new base.
  */
 export async function resume(
-  state: ProtectionState,
+  freshState: () => ProtectionState,
   options: ProtectOptions & CallOptions,
   emit: (event: ProtectionEvent) => void,
 ): Promise<ProtectionState> {
+  const state = freshState();
   const latest = await findLatest(state, options);
   if (!latest) {
     if (options.resume !== 'required') return state;
@@ -40,8 +41,8 @@ export async function resume(
     if (!isFitdocError(error) || error.code === 'ABORTED' || options.resume === 'required') throw error;
     if (!startsOver(error)) throw error;
     emit({ type: 'resume-failed', from: latest.from, error });
-    state.image.reset();
-    return state;
+    // What was loaded so far would count as stored: start from zeros.
+    return { ...freshState(), nextSequence: state.nextSequence };
   }
 }
 
@@ -59,6 +60,7 @@ async function findLatest(state: ProtectionState, options: ProtectOptions): Prom
   const machine = state.machine.info.id;
   let newest: CheckpointEntry | undefined;
   for await (const entry of state.repository.list({ machine })) {
+    if (!isIntact(entry)) continue;
     if (!newest || entry.sequence >= newest.sequence) newest = entry;
   }
   if (!newest) return undefined;

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@fitdoc/interface';
+import type { ErrorCode, PageBatch } from '@fitdoc/interface';
 import type { DiffResult, DiffTask, ImageHandle } from '@fitdoc/diff';
 import type { EncodedBatch } from '@fitdoc/codec';
 
@@ -31,7 +31,14 @@ export interface EncodeResult {
 /** Where a decoded batch goes: an image, or a window of shared memory that starts at page `firstGfn`. */
 export type ApplyTarget =
   | { readonly kind: 'image'; readonly image: ImageHandle }
-  | { readonly kind: 'window'; readonly memory: SharedArrayBuffer; readonly firstGfn: number; readonly pages: number };
+  | {
+      readonly kind: 'window';
+      readonly memory: SharedArrayBuffer;
+      readonly firstGfn: number;
+      readonly pages: number;
+      /** 64 bytes a page of the window: gets a bit for every word that a batch wrote. For merging. */
+      readonly known?: SharedArrayBuffer;
+    };
 
 /** Decode a batch and write the pages that lie in the target. */
 export interface ApplyTask {
@@ -51,11 +58,18 @@ export interface DiffWork {
   readonly task: DiffTask;
 }
 
-export type EngineTask = EncodeTask | ApplyTask | DiffWork;
+/** Encode a batch that is there already. */
+export interface EncodeBatchTask {
+  readonly kind: 'encode-batch';
+  readonly batch: PageBatch;
+  readonly settings: EncodeSettings;
+}
+
+export type EngineTask = EncodeTask | EncodeBatchTask | ApplyTask | DiffWork;
 
 /** What comes back from a worker: the result, or a FitdocError's parts. */
 export type TaskOutcome =
-  | { readonly value: EncodeResult | ApplyResult | DiffResult }
+  | { readonly value: EncodeResult | EncodedBatch | ApplyResult | DiffResult }
   | {
       readonly failure: {
         readonly code: ErrorCode;

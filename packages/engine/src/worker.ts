@@ -1,7 +1,6 @@
-import { createCodec, type Codec } from '@fitdoc/codec';
-import { applyBatch, runDiffTask, type DiffResult } from '@fitdoc/diff';
-import { isFitdocError, PAGE_SIZE, type PageBatch } from '@fitdoc/interface';
-import { attachedImage } from './attached-images.js';
+import { createCodec, type Codec, type EncodedBatch } from '@fitdoc/codec';
+import { applyBatch, ImageView, runDiffTask, type DiffResult } from '@fitdoc/diff';
+import { isFitdocError, KIND_WORDS, MASK_SIZE, PAGE_SIZE, type PageBatch } from '@fitdoc/interface';
 import type {
   ApplyResult,
   ApplyTask,
@@ -26,8 +25,8 @@ function codecFor(settings: EncodeSettings): Promise<Codec> {
 }
 
 async function encode(task: EncodeTask): Promise<EncodeResult> {
-  const [image, codec] = await Promise.all([attachedImage(task.image), codecFor(task.settings)]);
-  const batch = image.gather(task.gfns, { forceWhole: task.forceWhole });
+  const codec = await codecFor(task.settings);
+  const batch = ImageView.attach(task.image).gather(task.gfns, { forceWhole: task.forceWhole });
   const encoded = codec.encode(batch);
   return { encoded, gfns: batch.gfns, kinds: batch.kinds, wordCounts: wordCounts(batch) };
 }
@@ -37,9 +36,10 @@ async function apply(task: ApplyTask): Promise<ApplyResult> {
   const batch = codec.decode(task.encoded);
   const { target } = task;
   if (target.kind === 'image') {
-    (await attachedImage(target.image)).apply(batch);
+    ImageView.attach(target.image).apply(batch);
   } else {
     applyToWindow(batch, new Uint8Array(target.memory), target.firstGfn, target.pages);
+    if (target.known) markKnown(batch, new Uint8Array(target.known), target.firstGfn, target.pages);
   }
   return { gfns: batch.gfns, kinds: batch.kinds, wordCounts: wordCounts(batch) };
 }
@@ -54,8 +54,25 @@ function applyToWindow(batch: PageBatch, window: Uint8Array, firstGfn: number, p
   });
 }
 
-function perform(task: EngineTask): Promise<EncodeResult | ApplyResult | DiffResult> {
+/** Notes the words that the batch wrote: all of a page that it has whole or as zero. */
+function markKnown(batch: PageBatch, known: Uint8Array, firstGfn: number, pages: number): void {
+  let from = 0;
+  batch.gfns.forEach((gfn, index) => {
+    const ofWords = batch.kinds[index] === KIND_WORDS;
+    const mask = batch.masks.subarray(from, from + MASK_SIZE);
+    if (ofWords) from += MASK_SIZE;
+    const page = gfn - firstGfn;
+    if (page < 0 || page >= pages) return;
+    const target = known.subarray(page * MASK_SIZE, (page + 1) * MASK_SIZE);
+    if (!ofWords) target.fill(0xff);
+    else for (let byte = 0; byte < MASK_SIZE; byte++) target[byte] = (target[byte] ?? 0) | (mask[byte] ?? 0);
+  });
+}
+
+function perform(task: EngineTask): Promise<EncodeResult | EncodedBatch | ApplyResult | DiffResult> {
   switch (task.kind) {
+    case 'encode-batch':
+      return codecFor(task.settings).then((codec) => codec.encode(task.batch));
     case 'encode':
       return encode(task);
     case 'apply':

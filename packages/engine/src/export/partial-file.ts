@@ -1,0 +1,56 @@
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import path from 'node:path';
+import { FitdocError } from '@fitdoc/interface';
+
+/**
+ * Writes a file that is there whole or not at all: under a temporary name beside it, synced, then renamed.
+ * Errors: STORE_FULL on a full disk, STORE_DENIED, RESTORE_FAILED; the temporary file is removed.
+ */
+export async function writeWhole(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+  const temporary = `${file}.partial-${process.pid}`;
+  const handle = await open(temporary, 'wx').catch(fail(file));
+  try {
+    await write(handle);
+    await handle.sync();
+    await handle.close();
+    await rename(temporary, file);
+    await syncFolder(path.dirname(file));
+  } catch (error) {
+    await handle.close().catch(() => undefined);
+    await rm(temporary, { force: true });
+    return fail(file)(error);
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function fail(file: string): (error: unknown) => never {
+  return (error) => {
+    const errno = (error as NodeJS.ErrnoException).code;
+    if (errno === 'ENOSPC' || errno === 'EDQUOT') {
+      throw new FitdocError('STORE_FULL', `There is no room for ${file}.`, { cause: error, hint: 'Free some space.' });
+    }
+    if (errno === 'EACCES' || errno === 'EPERM' || errno === 'EROFS') {
+      throw new FitdocError('STORE_DENIED', `${file} cannot be written.`, { cause: error });
+    }
+    if (errno === 'ENOENT') {
+      throw new FitdocError('ARGUMENT_INVALID', `The folder of ${file} does not exist.`, { cause: error });
+    }
+    throw error;
+  };
+}
+
+/** Writes all of `bytes` at `position`; a single write may take less. */
+export async function writeAt(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}
