@@ -1,0 +1,6 @@
+export * from './build.js';
+export type { ArchiveFile } from './cpio.js';
+export * from './guest.js';
+export * from './heartbeats.js';
+export * from './host.js';
+export * from './install.js';
