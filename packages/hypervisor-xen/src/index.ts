@@ -4,3 +4,4 @@ export { writeXenStream, xenStream, type XenStreamOptions, type XenStreamSink } 
 export type { ImageHeader, XlHeader } from './stream/headers.js';
 export { readXenStream, type ReadXenStreamOptions, type XenStreamContent } from './stream/import.js';
 export { XenStreamParser, type XenStreamHandler } from './stream/parser.js';
+export { hypervisor, hypervisorSsh } from './hypervisor.js';

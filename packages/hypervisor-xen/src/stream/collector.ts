@@ -41,6 +41,8 @@ class HeldPages {
 export interface CollectorOptions {
   /** Most pages kept while no capture is under way. Default 65,536 (256 MiB). */
   readonly holdPages?: number;
+  /** The pfns go back to the start: a new pass over the memory. */
+  onPass?(): void;
   onCheckpoint(): void;
   onEnd(): void;
 }
@@ -58,6 +60,7 @@ export class StreamCollector implements XenStreamHandler {
   readonly #options: CollectorOptions;
   #sink: PageSink | undefined;
   #waiting: PageSink | undefined;
+  #lastPfn = -1;
 
   constructor(space: PfnSpace, options: CollectorOptions) {
     this.#space = space;
@@ -91,6 +94,8 @@ export class StreamCollector implements XenStreamHandler {
 
   pages(pfns: Uint32Array, types: Uint8Array): void {
     this.#takeOver();
+    if (pfns[0]! <= this.#lastPfn) this.#options.onPass?.();
+    this.#lastPfn = pfns.at(-1)!;
     const { types: known, outside } = this.state;
     for (let index = 0; index < pfns.length; index++) {
       const pfn = pfns[index]!;
@@ -117,12 +122,14 @@ export class StreamCollector implements XenStreamHandler {
 
   checkpoint(): void {
     this.#takeOver();
+    this.#lastPfn = -1;
     this.state.complete();
     this.#options.onCheckpoint();
   }
 
   end(): void {
     this.#takeOver();
+    this.#lastPfn = -1;
     this.state.complete();
     this.#options.onEnd();
   }

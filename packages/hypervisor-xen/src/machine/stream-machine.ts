@@ -1,0 +1,123 @@
+import {
+  FitdocError,
+  type CaptureOptions,
+  type Harvest,
+  type Machine,
+  type MachineInfo,
+  type MachineSupports,
+  type PageSink,
+} from '@fitdoc/interface';
+import type { HostShell } from '../host/shell.js';
+import { domainState } from '../host/xl.js';
+import { PfnSpace } from '../memory/pfn-space.js';
+import { StreamSession } from '../session/session.js';
+import { CaptureGate } from './gate.js';
+
+export interface StreamMachineOptions {
+  readonly mode: 'remus' | 'save';
+  readonly domain: string;
+  readonly info: MachineInfo;
+  readonly limits: readonly string[];
+  readonly intervalMs: number;
+  readonly pauseLimitSeconds: number;
+  readonly holdPages?: number;
+  /** Resumes the suspended domain, where this process can. */
+  readonly rescue?: () => Promise<void>;
+}
+
+/** A domain captured by the toolstack's own streams: Remus checkpoints, or a whole save each time. */
+export class StreamMachine implements Machine {
+  readonly info: MachineInfo;
+  readonly supports: MachineSupports;
+  readonly #shell: HostShell;
+  readonly #options: StreamMachineOptions;
+  readonly #gate = new CaptureGate();
+  #session: StreamSession | undefined;
+
+  constructor(shell: HostShell, options: StreamMachineOptions) {
+    this.#shell = shell;
+    this.#options = options;
+    this.info = options.info;
+    this.supports = Object.freeze({
+      increments: options.mode === 'remus',
+      onDemand: true,
+      limits: Object.freeze([...options.limits]),
+    });
+  }
+
+  get gone(): AbortSignal {
+    return this.#gate.gone;
+  }
+
+  async capture(sink: PageSink, options: CaptureOptions = {}): Promise<Harvest> {
+    return await this.#gate.capture(options, (signal) => this.#capture(sink, options.full === true, signal));
+  }
+
+  async detach(): Promise<void> {
+    await this.#gate.close();
+    await this.#end();
+  }
+
+  async #capture(sink: PageSink, full: boolean, signal: AbortSignal) {
+    const { mode } = this.#options;
+    const notes: string[] = [];
+    if (this.#session && (full || mode === 'save' || this.#session.over)) {
+      if (!full && mode === 'remus')
+        notes.push('the stream had ended and was started anew: all pages were taken');
+      await this.#end();
+    }
+    const fresh = this.#session === undefined;
+    const session = (this.#session ??= this.#open());
+    try {
+      const times = await session.capture(sink, signal);
+      if (mode === 'save') await session.ended;
+      return {
+        kind: fresh ? ('full' as const) : ('increment' as const),
+        pauseMs: times.pauseMs,
+        pausePhases: { stream: times.pauseMs, wait: times.waitMs },
+        capturedAtMs: times.capturedAtMs,
+        deviceState: session.collector.state.deviceState(),
+        notes,
+      };
+    } catch (error) {
+      await this.#end();
+      await this.#check(error);
+      throw error;
+    }
+  }
+
+  #open(): StreamSession {
+    const { info, ...options } = this.#options;
+    return new StreamSession(this.#shell, { ...options, space: new PfnSpace(info.regions) });
+  }
+
+  async #end(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    if (!session) return;
+    await session.end();
+    if (session.leftSuspended) await this.#rescue();
+  }
+
+  // xl itself was killed in a pause: nobody else resumes the guest.
+  async #rescue(cause?: unknown): Promise<void> {
+    const { rescue, domain } = this.#options;
+    try {
+      if (!rescue) throw cause;
+      await rescue();
+    } catch (reason) {
+      throw new FitdocError('MACHINE_PAUSED', `The guest ${domain} is suspended, and xl is gone.`, {
+        cause: reason,
+        hint:
+          `Resume it in dom0: attach to xen:${domain} there with Xen's libraries installed, or ` +
+          '`xl destroy` it and restore the latest checkpoint.',
+      });
+    }
+  }
+
+  async #check(error: unknown): Promise<void> {
+    if ((await domainState(this.#shell, this.#options.domain)) !== 'absent') return;
+    const gone = this.#gate.markGone(this.#options.domain);
+    throw new FitdocError(gone.code, gone.message, { cause: error, hint: gone.hint ?? '' });
+  }
+}

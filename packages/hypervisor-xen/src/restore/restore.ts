@@ -1,0 +1,177 @@
+import { once } from 'node:events';
+import { open, rename, rm } from 'node:fs/promises';
+import {
+  abortError,
+  FitdocError,
+  isFitdocError,
+  type RestoreOptions,
+  type RestoreReport,
+  type RestoreSource,
+} from '@fitdoc/interface';
+import type { HostProcess, HostShell } from '../host/shell.js';
+import { runOn } from '../host/shell.js';
+import { xenInfo } from '../host/xl.js';
+import { decodeTypeRuns } from '../memory/page-types.js';
+import { GUEST_PV } from '../stream/headers.js';
+import { xenStream, writeXenStream, type XenStreamOptions } from '../stream/export.js';
+import { hasVcpuState, readDeviceState, type RestoredState } from '../stream/stream-state.js';
+
+const RESTORE_SCRIPT = String.raw`
+work=$(mktemp -d) || exit 70
+mkfifo "$work/pipe" || exit 70
+exec 4<&0 </dev/null
+cat <&4 >"$work/pipe" &
+feeder=$!
+exec 4<&-
+xl restore $1 "$work/pipe" >&2
+status=$?
+kill "$feeder" 2>/dev/null
+rm -rf "$work"
+exit "$status"
+`;
+
+function incompatible(what: string, hint: string): FitdocError {
+  return new FitdocError('MACHINE_INCOMPATIBLE', what, { hint });
+}
+
+/** Checks that a host can take a checkpoint, before a page is read. Errors: MACHINE_INCOMPATIBLE. */
+async function checkHost(
+  shell: HostShell,
+  state: RestoredState,
+  name: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const xen = await xenInfo(shell, signal);
+  const { image } = state;
+  if (xen.major !== image.xenMajor || xen.minor < image.xenMinor) {
+    throw incompatible(
+      `The checkpoint was taken on Xen ${image.xenMajor}.${image.xenMinor}; ${shell.name} runs ${xen.version}.`,
+      'Restore it on the same or a later Xen.',
+    );
+  }
+  const wanted = image.guestType === GUEST_PV ? 'pv' : 'hvm';
+  if (!xen.capabilities.includes(wanted)) {
+    throw incompatible(
+      `${shell.name} cannot run ${wanted} guests.`,
+      '`xl info` lists virt_caps; see the BIOS too.',
+    );
+  }
+  const { code } = await runOn(shell, 'xl domid "$1"', [name], signal);
+  if (code === 0) {
+    throw incompatible(
+      `A domain named ${name} is there already.`,
+      `Give another name (xen:NAME), or end the running one first: xl destroy ${name}.`,
+    );
+  }
+}
+
+function readState(source: RestoreSource): RestoredState {
+  const state = readDeviceState(source.deviceState);
+  if (!hasVcpuState(state)) {
+    throw incompatible('The checkpoint holds memory but no vCPU state.', 'It cannot be restored.');
+  }
+  return state;
+}
+
+async function feed(child: HostProcess, source: RestoreSource, options: XenStreamOptions): Promise<void> {
+  for await (const chunk of xenStream(source, options)) {
+    if (child.stdin.destroyed) return;
+    // Chunks are reused by the stream, and a pipe may keep what it was given.
+    if (!child.stdin.write(Buffer.from(chunk))) {
+      await Promise.race([once(child.stdin, 'drain'), once(child.stdin, 'close')]);
+    }
+  }
+  child.stdin.end();
+}
+
+/**
+ * Restores a checkpoint as a running domain through `xl restore`. `config.paused` leaves it paused;
+ * `config.uuid` replaces its uuid.
+ */
+export async function restoreDomain(
+  shell: HostShell,
+  name: string,
+  source: RestoreSource,
+  options: RestoreOptions,
+): Promise<RestoreReport> {
+  const state = readState(source);
+  await checkHost(shell, state, name, options.signal);
+  const { paused, uuid } = options.config ?? {};
+  const child = shell.start(RESTORE_SCRIPT, [paused === true ? '-p' : '-q']);
+  child.stdin.on('error', () => {});
+  let words = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => (words = (words + chunk.toString()).slice(-8192)));
+  }
+  const exit = new Promise<number | null>((resolve) => {
+    child.on('error', () => resolve(null));
+    child.on('exit', (code) => resolve(code));
+  });
+  const settings = { ...options, name, ...(typeof uuid === 'string' && { uuid }) };
+  try {
+    await feed(child, source, settings);
+  } catch (error) {
+    // The stream breaks off, and xl destroys what it had built.
+    child.stdin.destroy();
+    await exit;
+    throw isFitdocError(error) ? error : failed(shell, words, error);
+  }
+  const code = await exit;
+  if (options.signal?.aborted) throw abortError(options.signal);
+  if (code !== 0) throw failed(shell, words, new Error(`exit code ${code}`));
+  return {
+    state: paused === true ? 'paused' : 'running',
+    pages: pagesOf(state),
+    notes: notesFor(source, name),
+  };
+}
+
+function failed(shell: HostShell, words: string, cause: unknown): FitdocError {
+  const lines = words.split(/[\r\n]+/).filter((line) => line !== '' && !line.includes('progress'));
+  return new FitdocError('RESTORE_FAILED', `xl restore on ${shell.name} failed.`, {
+    cause: new Error(lines.slice(-8).join('\n'), { cause }),
+    hint: 'See the cause for what xl said, and `xl dmesg`; not enough free memory is the usual reason.',
+  });
+}
+
+function pagesOf(state: RestoredState): number {
+  return decodeTypeRuns(state.pages).reduce((sum, run) => sum + run.count, 0);
+}
+
+function notesFor(source: RestoreSource, name: string): string[] {
+  const notes: string[] = [];
+  if (name !== source.info.name)
+    notes.push(`the domain is named ${name}; it was captured as ${source.info.name}`);
+  for (const disk of source.info.disks) {
+    notes.push(`disk ${disk.name} (${disk.source ?? 'unknown source'}) must be as it was at the checkpoint`);
+  }
+  return notes;
+}
+
+/** Writes a checkpoint to a file that `xl restore FILE` takes; the file appears when it is complete. */
+export async function restoreFile(
+  path: string,
+  source: RestoreSource,
+  options: RestoreOptions,
+): Promise<RestoreReport> {
+  const state = readState(source);
+  const partial = `${path}.partial`;
+  try {
+    const file = await open(partial, 'w', 0o600);
+    try {
+      await writeXenStream(source, { write: (chunk) => file.writeFile(chunk) }, options);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    if (isFitdocError(error)) throw error;
+    throw new FitdocError('RESTORE_FAILED', `The file ${path} could not be written.`, {
+      cause: error,
+      hint: 'Check that its folder is there and has room.',
+    });
+  }
+  return { state: 'written', pages: pagesOf(state), notes: [`start it with: xl restore ${path}`] };
+}
