@@ -14,18 +14,18 @@ export function fillTable(): void {
 }
 
 /**
- * Appends `base` plus the position of each set bit at `out`, and returns the new end. Up to 8 entries behind
- * the end are overwritten with garbage: a fixed number of stores costs less than a loop whose end no branch
- * predictor can foresee.
+ * Appends `base` plus the position of each of the `count` set bits at `out`, and returns the new end. Up to 8
+ * entries behind the end are overwritten with garbage: a fixed number of stores costs less than a loop whose
+ * end no branch predictor can foresee.
  */
-export function emit(bits: u64, base: u32, out: usize): usize {
-  const count = <u32>popcnt(bits);
-  if (count <= 8) return emitFew(bits, base, out, count);
-  if (count < 64) return emitMany(bits, base, out);
-  return emitAll(base, out);
+export function emit(bits: u64, count: u32, base: u32, out: usize): usize {
+  if (count <= 8) emitFew(bits, base, out);
+  else if (count < 64) emitMany(bits, base, out);
+  else emitAll(base, out);
+  return out + ((<usize>count) << 2);
 }
 
-function emitFew(bits: u64, base: u32, out: usize, count: u32): usize {
+function emitFew(bits: u64, base: u32, out: usize): void {
   store<u32>(out, base + <u32>ctz(bits));
   bits &= bits - 1;
   store<u32>(out, base + <u32>ctz(bits), 4);
@@ -33,36 +33,32 @@ function emitFew(bits: u64, base: u32, out: usize, count: u32): usize {
   store<u32>(out, base + <u32>ctz(bits), 8);
   bits &= bits - 1;
   store<u32>(out, base + <u32>ctz(bits), 12);
-  if (count > 4) {
-    bits &= bits - 1;
-    store<u32>(out, base + <u32>ctz(bits), 16);
-    bits &= bits - 1;
-    store<u32>(out, base + <u32>ctz(bits), 20);
-    bits &= bits - 1;
-    store<u32>(out, base + <u32>ctz(bits), 24);
-    bits &= bits - 1;
-    store<u32>(out, base + <u32>ctz(bits), 28);
-  }
-  return out + ((<usize>count) << 2);
+  bits &= bits - 1;
+  store<u32>(out, base + <u32>ctz(bits), 16);
+  bits &= bits - 1;
+  store<u32>(out, base + <u32>ctz(bits), 20);
+  bits &= bits - 1;
+  store<u32>(out, base + <u32>ctz(bits), 24);
+  bits &= bits - 1;
+  store<u32>(out, base + <u32>ctz(bits), 28);
 }
 
 /** A byte at a time through the table, without a branch. */
-function emitMany(bits: u64, base: u32, out: usize): usize {
+function emitMany(bits: u64, base: u32, out: usize): void {
   let bases = i32x4.splat(<i32>base);
   const step = i32x4.splat(8);
   for (let i = 0; i < 8; i++) {
     const byte = <usize>(bits & 255);
-    const positions = i16x8.extend_low_i8x16_u(v128.load64_zero(TABLE + (byte << 3)));
-    v128.store(out, i32x4.add(i32x4.extend_low_i16x8_u(positions), bases));
-    v128.store(out, i32x4.add(i32x4.extend_high_i16x8_u(positions), bases), 16);
+    const positions = v128.load8x8_u(TABLE + (byte << 3));
+    v128.store(out, i32x4.add(bases, i32x4.extend_low_i16x8_u(positions)));
+    v128.store(out, i32x4.add(bases, i32x4.extend_high_i16x8_u(positions)), 16);
     out += (<usize>popcnt<u32>(<u32>byte)) << 2;
     bases = i32x4.add(bases, step);
     bits >>= 8;
   }
-  return out;
 }
 
-function emitAll(base: u32, out: usize): usize {
+function emitAll(base: u32, out: usize): void {
   let positions = i32x4.add(i32x4.splat(<i32>base), i32x4(0, 1, 2, 3));
   const step = i32x4.splat(4);
   for (let i = 0; i < 16; i++) {
@@ -70,5 +66,4 @@ function emitAll(base: u32, out: usize): usize {
     positions = i32x4.add(positions, step);
     out += 16;
   }
-  return out;
 }

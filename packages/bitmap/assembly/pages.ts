@@ -1,5 +1,5 @@
 import { emit } from './emit';
-import { BLOCK_WORDS, NEXT, STAGE, wordAt } from './layout';
+import { BLOCK_WORDS, NEXT, STAGE, foldHalves, pack, wordAt } from './layout';
 
 /**
  * Writes up to `limit` (at most 4096) set pages from page `from` on to the stage, and the page to go on from
@@ -9,18 +9,35 @@ export function scanPages(from: u32, pages: u32, limit: u32): u32 {
   const words = (pages + 63) >> 6;
   const stop = STAGE + ((<usize>limit) << 2);
   let word = from >> 6;
-  const first = load<u64>(wordAt(word)) & (u64.MAX_VALUE << (from & 63));
-  let out = emit(first, word << 6, STAGE);
-  word++;
-  while (word & (BLOCK_WORDS - 1) && word < words && out < stop) {
-    out = emit(load<u64>(wordAt(word)), word << 6, out);
+  let out = STAGE;
+  if (from) {
+    const first = load<u64>(wordAt(word)) & (u64.MAX_VALUE << (from & 63));
+    out = take(first, word, out);
     word++;
+    while (word & (BLOCK_WORDS - 1) && word < words && out < stop) {
+      out = take(load<u64>(wordAt(word)), word, out);
+      word++;
+    }
   }
   while (word < words && out < stop) {
-    let summary = bitSummary(wordAt(word));
+    let summary = dirtySummary(wordAt(word));
     while (summary) {
-      const at = word + <u32>ctz(summary);
-      out = emit(load<u64>(wordAt(at)), at << 6, out);
+      const at = word + <u32>(ctz(summary) >> 1);
+      let bits = load<u64>(wordAt(at));
+      const base = at << 6;
+      const count = <u32>popcnt(bits);
+      if (count <= 4) {
+        store<u32>(out, base + <u32>ctz(bits));
+        bits &= bits - 1;
+        store<u32>(out, base + <u32>ctz(bits), 4);
+        bits &= bits - 1;
+        store<u32>(out, base + <u32>ctz(bits), 8);
+        bits &= bits - 1;
+        store<u32>(out, base + <u32>ctz(bits), 12);
+        out += (<usize>count) << 2;
+      } else {
+        out = emit(bits, count, base, out);
+      }
       summary &= summary - 1;
       if (out >= stop && summary) return finish(out, at + 1, words, pages, limit);
     }
@@ -29,25 +46,22 @@ export function scanPages(from: u32, pages: u32, limit: u32): u32 {
   return finish(out, word, words, pages, limit);
 }
 
-/** Bit i: word i of the block has a set bit. */
-function bitSummary(address: usize): u64 {
-  if (isEmpty(address)) return 0;
-  let summary: u64 = 0;
-  for (let i: u64 = 0; i < 64; i += 2) {
-    summary |= (<u64>i64x2.bitmask(i64x2.ne(v128.load(address), i64x2.splat(0)))) << i;
-    address += 16;
-  }
-  return summary;
+function take(bits: u64, word: u32, out: usize): usize {
+  return emit(bits, <u32>popcnt(bits), word << 6, out);
 }
 
-function isEmpty(address: usize): bool {
-  let bits = i64x2.splat(0);
-  for (let i: usize = 0; i < 512; i += 64) {
-    const low = v128.or(v128.load(address + i), v128.load(address + i, 16));
-    const high = v128.or(v128.load(address + i, 32), v128.load(address + i, 48));
-    bits = v128.or(bits, v128.or(low, high));
-  }
-  return !v128.any_true(bits);
+/** Bit 2 * i: word i of the block has a set bit. */
+function dirtySummary(address: usize): u64 {
+  const empty =
+    clean(pack(address)) |
+    (clean(pack(address + 64)) << 16) |
+    (clean(pack(address + 128)) << 32) |
+    (clean(pack(address + 192)) << 48);
+  return foldHalves(~empty);
+}
+
+function clean(lanes: v128): u64 {
+  return <u64>i8x16.bitmask(i8x16.eq(lanes, i8x16.splat(0)));
 }
 
 function finish(out: usize, word: u32, words: u32, pages: u32, limit: u32): u32 {

@@ -1,43 +1,54 @@
 import { emit } from './emit';
-import { BLOCK_WORDS, NEXT, STAGE, wordAt } from './layout';
+import { BLOCK_WORDS, NEXT, STAGE, foldHalves, pack, wordAt } from './layout';
 
 /**
  * Writes up to `limit` (at most 2048) runs of set bits from page `from` on to the stage, as start and count,
  * and the page to go on from to NEXT. Returns the number of runs. Requires from < pages and cleared tail bits.
  *
  * A run is found by its edges, the bits that differ from the bit before, so that a long run costs as little
- * as a long gap. Whole blocks without a difference are skipped, in others a summary tells the words with an
- * edge, and a word's edges are taken in the way that suits their number.
+ * as a long gap. A summary tells which words of a block have an edge; only those are visited, and their edges
+ * are taken in the way that suits their number.
  */
 export function scanRuns(from: u32, pages: u32, limit: u32): u32 {
   const words = (pages + 63) >> 6;
   const stop = STAGE + ((<usize>limit) << 3);
   let word = from >> 6;
-  // The first word may hold pages before `from`, whose run must not be seen.
-  const first = load<u64>(wordAt(word)) & (u64.MAX_VALUE << (from & 63));
-  let out = emit(first ^ (first << 1), word << 6, STAGE);
-  word++;
-  while (word & (BLOCK_WORDS - 1) && word < words && out < stop) {
-    out = emit(edges(word), word << 6, out);
+  let out = STAGE;
+  if (from) {
+    // The first word may hold pages before `from`, whose run must not be seen.
+    const first = load<u64>(wordAt(word)) & (u64.MAX_VALUE << (from & 63));
+    out = take(first ^ (first << 1), word, out);
     word++;
+    while (word & (BLOCK_WORDS - 1) && word < words && out < stop) {
+      out = take(edges(word), word, out);
+      word++;
+    }
   }
   while (word < words && out < stop) {
-    const address = wordAt(word);
-    const before = load<u64>(address - 8) >> 63;
-    if (isUniform(address)) {
-      if ((load<u64>(address) & 1) !== before) {
-        store<u32>(out, word << 6);
-        out += 4;
+    let summary = edgeSummary(wordAt(word));
+    while (summary) {
+      const at = word + <u32>(ctz(summary) >> 1);
+      let bits = edges(at);
+      const base = at << 6;
+      const count = <u32>popcnt(bits);
+      if (count <= 6) {
+        store<u32>(out, base + <u32>ctz(bits));
+        bits &= bits - 1;
+        store<u32>(out, base + <u32>ctz(bits), 4);
+        bits &= bits - 1;
+        store<u32>(out, base + <u32>ctz(bits), 8);
+        bits &= bits - 1;
+        store<u32>(out, base + <u32>ctz(bits), 12);
+        bits &= bits - 1;
+        store<u32>(out, base + <u32>ctz(bits), 16);
+        bits &= bits - 1;
+        store<u32>(out, base + <u32>ctz(bits), 20);
+        out += (<usize>count) << 2;
+      } else {
+        out = emit(bits, count, base, out);
       }
-    } else {
-      let summary = edgeSummary(address);
-      while (summary) {
-        const at = word + <u32>ctz(summary);
-        out = emit(edges(at), at << 6, out);
-        summary &= summary - 1;
-        // Full within a block: later words are left for the next call.
-        if (out >= stop && summary) return finish(out, at + 1, words, pages, limit);
-      }
+      summary &= summary - 1;
+      if (out >= stop && summary) return finish(out, at + 1, words, pages, limit);
     }
     word += BLOCK_WORDS;
   }
@@ -50,37 +61,48 @@ function edges(word: u32): u64 {
   return bits ^ (bits << 1) ^ (load<u64>(address - 8) >> 63);
 }
 
-/** Whether all bits of the block are the same. */
-function isUniform(address: usize): bool {
-  const first = load<u64>(address);
-  if (first + 1 > 1) return false;
-  const expected = i64x2.splat(first);
-  let difference = i64x2.splat(0);
-  for (let i: usize = 0; i < 512; i += 64) {
-    const low = v128.and(
-      i64x2.eq(v128.load(address + i), expected),
-      i64x2.eq(v128.load(address + i, 16), expected),
-    );
-    const high = v128.and(
-      i64x2.eq(v128.load(address + i, 32), expected),
-      i64x2.eq(v128.load(address + i, 48), expected),
-    );
-    difference = v128.or(difference, v128.not(v128.and(low, high)));
-  }
-  return !v128.any_true(difference);
+function take(bits: u64, word: u32, out: usize): usize {
+  return emit(bits, <u32>popcnt(bits), word << 6, out);
 }
 
-/** Bit i: word i of the block has an edge. */
+/** Bit 2 * i: word i of the block has an edge. */
 function edgeSummary(address: usize): u64 {
-  let summary: u64 = 0;
-  for (let i: u64 = 0; i < 64; i += 2) {
-    const bits = v128.load(address);
-    const before = i64x2.shr_u(v128.load(address - 8), 63);
-    const edge = v128.xor(v128.xor(bits, i64x2.shl(bits, 1)), before);
-    summary |= (<u64>i64x2.bitmask(i64x2.ne(edge, i64x2.splat(0)))) << i;
-    address += 16;
-  }
-  return summary;
+  const first = pack(address);
+  const second = pack(address + 64);
+  const third = pack(address + 128);
+  const fourth = pack(address + 192);
+  const before = i8x16.splat(load<i8>(address - 1));
+  const still =
+    calm(before, first) |
+    (calm(first, second) << 16) |
+    (calm(second, third) << 32) |
+    (calm(third, fourth) << 48);
+  return foldHalves(~still);
+}
+
+/** Bit i: lane i has no edge, for it is all clean after a clean page or all dirty after a dirty one. */
+function calm(before: v128, lanes: v128): u64 {
+  const last = v128.shuffle<i8>(
+    before,
+    lanes,
+    15,
+    16,
+    17,
+    18,
+    19,
+    20,
+    21,
+    22,
+    23,
+    24,
+    25,
+    26,
+    27,
+    28,
+    29,
+    30,
+  );
+  return <u64>i8x16.bitmask(i8x16.eq(lanes, i8x16.lt_s(last, i8x16.splat(0))));
 }
 
 /** Turns the positions on the stage into runs, of which the last may still be open. */

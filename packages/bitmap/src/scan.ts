@@ -10,13 +10,6 @@ export interface ScanResult {
   readonly next: Gfn;
 }
 
-interface MutableResult {
-  written: number;
-  next: Gfn;
-}
-
-const results = new WeakMap<Storage, MutableResult>();
-
 /**
  * Writes the runs of dirty pages from page `from` (default 0) on to `out` as pairs of start and count, until
  * `out` is full or the bitmap ends; each run is as long as it can be, except that the first starts at `from`.
@@ -27,7 +20,8 @@ const results = new WeakMap<Storage, MutableResult>();
 export function scanRuns(bitmap: DirtyBitmap, out: Uint32Array, from: Gfn = 0): ScanResult {
   const storage = storageOf(bitmap);
   const room = out.length >>> 1;
-  const result = prepare(storage, room, from);
+  prepare(storage, room, from);
+  const { result } = storage;
   let next = from;
   let written = 0;
   while (next < storage.pages && written < room) {
@@ -46,7 +40,8 @@ export function scanRuns(bitmap: DirtyBitmap, out: Uint32Array, from: Gfn = 0): 
 export function scanPages(bitmap: DirtyBitmap, out: Uint32Array, from: Gfn = 0): ScanResult {
   const storage = storageOf(bitmap);
   const room = out.length;
-  const result = prepare(storage, room, from);
+  prepare(storage, room, from);
+  const { result } = storage;
   let next = from;
   let written = 0;
   while (next < storage.pages && written < room) {
@@ -61,7 +56,7 @@ export function scanPages(bitmap: DirtyBitmap, out: Uint32Array, from: Gfn = 0):
   return result;
 }
 
-function prepare(storage: Storage, room: number, from: Gfn): MutableResult {
+function prepare(storage: Storage, room: number, from: Gfn): void {
   if (room < 1) {
     throw new FitdocError('ARGUMENT_INVALID', 'The buffer has no room for a single result.', {
       hint: 'Hand in a buffer of some thousand entries, and use it again for every scan.',
@@ -73,7 +68,4 @@ function prepare(storage: Storage, room: number, from: Gfn): MutableResult {
     });
   }
   storage.clearTail();
-  let result = results.get(storage);
-  if (!result) results.set(storage, (result = { written: 0, next: 0 }));
-  return result;
 }

@@ -5,15 +5,19 @@ import { webAssembly } from './webassembly.js';
 const NEXT = 16;
 const STAGE = 4096;
 const BITS = 65536;
-const BLOCK_BYTES = 512;
+const BLOCK_BYTES = 256;
 const WASM_PAGE = 65536;
 
-/** Entries that one call of the kernel may be asked for; it may overshoot by a word's worth. */
+/** The most entries that one call of the kernel may be asked for. */
 export const STAGE_ENTRIES = 4096;
 /** Bytes of another bitmap that are merged at once. */
-const MERGE_BYTES = 4 * STAGE_ENTRIES;
-/** Entries that are copied to the caller at once, from views made beforehand: a scan allocates nothing. */
-const PIECE = 1024;
+const MERGE_BYTES = 16_384;
+/**
+ * Entries that are copied to the caller at once, from views made beforehand (to make one for each copy would
+ * allocate); a rest is copied one by one.
+ */
+const LARGE_PIECE = 1024;
+const SMALL_PIECE = 64;
 
 interface Kernel {
   fillTable(): void;
@@ -37,7 +41,10 @@ export class Storage {
   readonly #control: Uint32Array;
   readonly #stage: Uint32Array;
   readonly #stageBytes: Uint8Array;
-  readonly #pieces: readonly Uint32Array[];
+  readonly #largePieces: readonly Uint32Array[];
+  readonly #smallPieces: readonly Uint32Array[];
+  /** What a scan returns; here so that it is made once. */
+  readonly result = { written: 0, next: 0 };
 
   constructor(pages: number) {
     this.pages = pages;
@@ -54,9 +61,8 @@ export class Storage {
     this.#control = new Uint32Array(memory.buffer, NEXT, 1);
     this.#stage = new Uint32Array(memory.buffer, STAGE, STAGE_ENTRIES);
     this.#stageBytes = new Uint8Array(memory.buffer, STAGE, MERGE_BYTES);
-    this.#pieces = Array.from({ length: STAGE_ENTRIES / PIECE }, (_, i) =>
-      this.#stage.subarray(i * PIECE, (i + 1) * PIECE),
-    );
+    this.#largePieces = pieces(this.#stage, LARGE_PIECE);
+    this.#smallPieces = pieces(this.#stage, SMALL_PIECE);
   }
 
   /** The page that the kernel's last scan stopped before. */
@@ -75,11 +81,15 @@ export class Storage {
 
   /** Copies the first `entries` entries of what the last scan found to `out` at `offset`. */
   copyStage(out: Uint32Array, offset: number, entries: number): void {
+    const stage = this.#stage;
     let done = 0;
-    for (let piece = 0; done + PIECE <= entries; piece++, done += PIECE) {
-      out.set(this.#pieces[piece] as Uint32Array, offset + done);
+    for (; done + LARGE_PIECE <= entries; done += LARGE_PIECE) {
+      out.set(this.#largePieces[done / LARGE_PIECE] as Uint32Array, offset + done);
     }
-    for (; done < entries; done++) out[offset + done] = this.#stage[done] as number;
+    for (; done + SMALL_PIECE <= entries; done += SMALL_PIECE) {
+      out.set(this.#smallPieces[done / SMALL_PIECE] as Uint32Array, offset + done);
+    }
+    for (; done < entries; done++) out[offset + done] = stage[done] as number;
   }
 
   /** Ors, or and-nots, the bitmap of `other`, which has as many pages, into this one. */
@@ -90,4 +100,9 @@ export class Storage {
       this.kernel[operation](offset / 8, part.length / 8);
     }
   }
+}
+
+function pieces(stage: Uint32Array, length: number): Uint32Array[] {
+  const starts = Array.from({ length: stage.length / length }, (_, i) => i * length);
+  return starts.map((start) => stage.subarray(start, start + length));
 }

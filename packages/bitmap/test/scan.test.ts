@@ -99,11 +99,13 @@ describe.each(ways)('$name', (way) => {
     const scan = (times: number): void => {
       for (let i = 0; i < times; i++) way.scan(bitmap, out, i);
     };
-    scan(3000);
-    const before = process.memoryUsage().heapUsed;
-    scan(3000);
-    // An object a scan would be far more than this; what remains is the measurement's own.
-    expect(process.memoryUsage().heapUsed - before).toBeLessThan(3000 * 8);
+    const growth = Array.from({ length: 8 }, () => {
+      const before = process.memoryUsage().heapUsed;
+      scan(3000);
+      return process.memoryUsage().heapUsed - before;
+    });
+    // An object a scan would show in every round; the compiler at work shows in some.
+    expect(Math.min(...growth.map(Math.abs))).toBeLessThan(3000 * 4);
   });
 });
 
