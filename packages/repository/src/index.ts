@@ -1,0 +1,18 @@
+export type { ListFilter } from './catalogue.js';
+export type { Clock } from './clock.js';
+export { REPOSITORY_VERSION, type RepositoryConfig } from './config.js';
+export { isIntact, shortId, type CheckpointEntry, type DamagedEntry, type ListedEntry } from './entry.js';
+export { Lineage, newestFirst } from './lineage.js';
+export type { FoundLock, LockKind, LockRecord } from './lock-record.js';
+export type { Lease, LockOptions } from './lock-manager.js';
+export type { MachineEntry } from './machines.js';
+export type { LockOwner } from './process-identity.js';
+export type { MergeableRun, PrunePlan } from './prune.js';
+export type { DeleteOptions, DeleteReport, PruneOptions, PruneReport } from './removal.js';
+export type { KeptCheckpoint } from './removal-plan.js';
+export type { ReplaceReport } from './replace.js';
+export { Repository, type RepositoryOptions } from './repository.js';
+export { applyPolicy, checkPolicy, type RetentionPolicy } from './retention.js';
+export type { Tag, Tags } from './tags.js';
+export { parseTime } from './time-spec.js';
+export type { PutCheckpointOptions } from './writer.js';
