@@ -84,7 +84,7 @@ export function checkDeviceState(
 
 /**
  * Rebuilds the device state from a DEVS record's payload. A delta needs the parent's state: ARGUMENT_INVALID
- * without it or with another one. The result is held against its hash: FORMAT_DAMAGED.
+ * without it. That state and the result are held against their hashes: FORMAT_DAMAGED.
  */
 export function decodeDeviceState(
   payload: Uint8Array,
@@ -99,7 +99,7 @@ export function decodeDeviceState(
     );
   }
   if (info.delta && previous && !equalBytes(deviceStateHash(previous), info.parentStateHash)) {
-    throw invalid("The device state passed is not that of the checkpoint's parent.");
+    throw bad("the state it is a change to is not that of the checkpoint's parent.");
   }
   const image =
     info.delta && previous ? toImage(previous, info.parts, info.imageSize) : new Uint8Array(info.imageSize);

@@ -5,7 +5,6 @@ import {
   CLOSING_MAGIC,
   END_PAYLOAD_SIZE,
   END_SIZE,
-  FORMAT_VERSION,
   HASH_SIZE,
   INDEX_ENTRY_SIZE,
   PREFIX_SIZE,
@@ -34,7 +33,7 @@ export interface EndRecord {
 }
 
 /** The END record as it is written: the last 128 bytes of the object. */
-export function encodeEnd(end: Omit<EndRecord, 'formatVersion'>): Uint8Array {
+export function encodeEnd(end: EndRecord): Uint8Array {
   const payload = new Uint8Array(END_PAYLOAD_SIZE);
   const view = dataView(payload);
   view.setBigUint64(0, BigInt(end.indexOffset), true);
@@ -44,7 +43,7 @@ export function encodeEnd(end: Omit<EndRecord, 'formatVersion'>): Uint8Array {
   view.setBigUint64(24, BigInt(end.size), true);
   payload.set(end.indexHash, 32);
   payload.set(end.contentHash, 64);
-  view.setUint32(96, FORMAT_VERSION, true);
+  view.setUint32(96, end.formatVersion, true);
   view.setUint32(100, end.records, true);
   payload.set(CLOSING_MAGIC, 104);
   return sealedRecord(RECORD_END, payload);

@@ -74,12 +74,12 @@ export async function openStructure(source: RangedSource, options: TailOptions):
 /** Holds a record's type and length against what this reader knows. Errors: FORMAT_UNSUPPORTED, FORMAT_LIMIT. */
 export function checkEntry({ type, length, offset }: Pick<IndexEntry, 'type' | 'length' | 'offset'>): void {
   const cap = CAPS[baseType(type)];
-  if (cap === undefined && !isOptional(type)) {
-    throw unsupported(`a record of type ${typeName(type)}`, { offset, type });
-  }
   const reserved = [RECORD_INDEX, RECORD_SUMMARY, RECORD_END].includes(baseType(type));
   if (reserved || (isOptional(type) && cap !== undefined && baseType(type) !== RECORD_EXTENSION)) {
     throw damaged(`The ${typeName(type)} record at byte ${offset} is out of place.`, { details: { offset } });
+  }
+  if (cap === undefined && !isOptional(type)) {
+    throw unsupported(`a record of type ${typeName(type)}`, { offset, type });
   }
   const limit = cap ?? LIMITS.unknown;
   if (length > limit) throw beyondLimit(`The ${typeName(type)} record at byte ${offset}`, length, limit);

@@ -63,12 +63,15 @@ export async function readTail(source: RangedSource, options: TailOptions): Prom
   return { from, bytes, end, stored, summary: completeSummary(stored, object) };
 }
 
-/** The END record; where there is none, the object's first bytes tell a cut-off checkpoint from a foreign file. */
+/**
+ * The END record. Where there is none that this reader knows, the object's first bytes tell whether it is cut
+ * off, damaged, foreign, or of a version whose END is another.
+ */
 async function endOf(source: RangedSource, tail: Uint8Array, signal?: AbortSignal): Promise<EndRecord> {
   try {
     return decodeEnd(tail, source.size);
   } catch (error) {
-    if (!isFitdocError(error, 'FORMAT_TRUNCATED')) throw error;
+    if (!isFitdocError(error, 'FORMAT_TRUNCATED') && !isFitdocError(error, 'FORMAT_DAMAGED')) throw error;
     decodePrefix(await readExactly(source, 0, Math.min(PREFIX_SIZE, source.size), signal));
     throw error;
   }

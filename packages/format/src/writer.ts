@@ -171,7 +171,14 @@ class CheckpointWriter {
     chunks.push(...sink.chunks(RECORD_SUMMARY, summary, summarySeal.checksum));
     const contentHash = contentHashOf(encodePrefix(), indexSeal.hash, summarySeal.hash);
     const lengths = { indexLength: index.length, summaryLength: summary.length };
-    const end = { indexOffset, summaryOffset, ...lengths, indexHash: indexSeal.hash, contentHash };
+    const end = {
+      formatVersion: FORMAT_VERSION,
+      indexOffset,
+      summaryOffset,
+      ...lengths,
+      indexHash: indexSeal.hash,
+      contentHash,
+    };
     const size = sink.offset + END_SIZE;
     chunks.push(encodeEnd({ ...end, size, records: sink.index.count }));
     const object = { contentHash: toHex(contentHash), bytes: size, formatVersion: FORMAT_VERSION };
