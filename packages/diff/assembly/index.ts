@@ -345,6 +345,14 @@ function packWords(out: usize, page: usize, bits: u32): usize {
   return out + ((bits >> 7) << 3);
 }
 
+@inline
+function copyLine(to: usize, from: usize): void {
+  v128.store(to, v128.load(from, 0), 0);
+  v128.store(to, v128.load(from, 16), 16);
+  v128.store(to, v128.load(from, 32), 32);
+  v128.store(to, v128.load(from, 48), 48);
+}
+
 export function words(block: usize, from: u32, count: u32): u32 {
   const images = <usize>load<u32>(IMAGE);
   const masks = <usize>load<u32>(MASKS);
@@ -358,9 +366,17 @@ export function words(block: usize, from: u32, count: u32): u32 {
     const mask = masks + (<usize>page << 6);
     for (let group: usize = 0; group < 64; group += 8) {
       let bits = load<u64>(mask + group);
-      for (let at = image + (group << 6); bits != 0; bits >>= 8, at += 64) {
-        const byte = <u32>(bits & 0xff);
-        if (byte != 0) out = packWords(out, at, byte);
+      while (bits != 0) {
+        const shift = ctz<u64>(bits) & ~7;
+        const byte = <u32>(bits >> shift) & 0xff;
+        bits &= ~(<u64>0xff << shift);
+        const at = image + (group << 6) + (<usize>shift << 3);
+        if (byte == 0xff) {
+          copyLine(out, at);
+          out += 64;
+        } else {
+          out = packWords(out, at, byte);
+        }
       }
     }
   }

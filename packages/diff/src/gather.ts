@@ -44,7 +44,7 @@ function fromBlock(segment: Segment, kernel: GatherKernel, block: number, wholeA
   new Uint32Array(buffer, block + BLOCK.list, count).set(pages);
   const kinds = new Uint8Array(buffer, block + BLOCK.kinds, count);
   kinds.set(forced);
-  const words = new Uint8Array(kernel.classify(block, count, wholeAbove) * 8);
+  const words = unfilled(kernel.classify(block, count, wholeAbove) * 8);
   for (let from = 0, out = 0; out < words.length;) {
     const bytes = kernel.words(block, from, count);
     words.set(new Uint8Array(buffer, block + BLOCK.words, bytes), out);
@@ -66,7 +66,7 @@ function columns(segment: Segment, found: Uint8Array, masks: Uint8Array, words: 
   }
   const gfns = new Uint32Array(kept);
   const kinds = new Uint8Array(kept);
-  const content = new Uint8Array(whole * PAGE_SIZE);
+  const content = unfilled(whole * PAGE_SIZE);
   let out = 0;
   let offset = 0;
   for (let index = 0; index < pages.length; index++) {
@@ -80,4 +80,9 @@ function columns(segment: Segment, found: Uint8Array, masks: Uint8Array, words: 
     offset += PAGE_SIZE;
   }
   return { gfns, kinds, masks: masks.slice(0, masked * 64), words, pages: content };
+}
+
+/** Memory of its own that is about to be overwritten as a whole. */
+function unfilled(bytes: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
 }

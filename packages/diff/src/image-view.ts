@@ -22,9 +22,9 @@ export interface ImageHandle {
 
 export interface GatherOptions {
   /** Pages with more changed words than this go whole. Default 503, where words cost as much as the page. */
-  readonly wholeAbove?: number;
+  readonly wholeAbove?: number | undefined;
   /** One byte a gfn; not 0: store the page whole, even if nothing of it is pending. */
-  readonly forceWhole?: Uint8Array;
+  readonly forceWhole?: Uint8Array | undefined;
 }
 
 /**

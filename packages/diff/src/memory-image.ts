@@ -12,11 +12,11 @@ export interface MemoryImageOptions {
   /** Pages of the guest. */
   readonly pages: number;
   /** Pages a shard, each of which is one WebAssembly memory. Default 524288 (2 GiB). */
-  readonly shardPages?: number;
+  readonly shardPages?: number | undefined;
   /** Most pages staged at a time. Default 65536 (256 MiB), never more than the guest has. */
-  readonly stagingPages?: number;
+  readonly stagingPages?: number | undefined;
   /** `typescript` is several times slower; it is there to check the WebAssembly kernel. */
-  readonly kernel?: KernelKind;
+  readonly kernel?: KernelKind | undefined;
 }
 
 export interface CaptureStats {

@@ -6,15 +6,15 @@ import { applyBatch } from './apply.js';
 import { requireInteger } from './arguments.js';
 import type { DiffOptions } from './diff-pages.js';
 import type { DiffResult, DiffTask } from './task.js';
-import type { PairTask } from './worker.js';
+import type { PairTask, TaskOutcome } from './worker.js';
 
 export interface DiffPoolOptions {
   /** Threads. Default: as many as the process may use at once. */
-  readonly workers?: number;
+  readonly workers?: number | undefined;
 }
 
 export interface PoolCallOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Two buffers of the same number of pages, at most 1024. */
@@ -94,9 +94,11 @@ export class DiffPool {
     try {
       throwIfAborted(signal);
       if (this.#closed) throw closedError();
-      const result: unknown = await this.#threads.run(task);
+      const outcome = (await this.#threads.run(task)) as TaskOutcome;
       if (signal?.aborted) throw abortError(signal);
-      return result;
+      if ('result' in outcome) return outcome.result;
+      const { code, message, hint } = outcome.failure;
+      throw new FitdocError(code, message, hint === undefined ? {} : { hint });
     } catch (cause) {
       throw this.#typed(cause);
     } finally {

@@ -7,10 +7,10 @@ export interface SettleOptions {
    * Runs one task, here or on another thread. Its promise must not settle before the task has ended, or can
    * never go on (its thread is dead). Default: this thread.
    */
-  readonly run?: (task: DiffTask) => Promise<DiffResult>;
-  readonly signal?: AbortSignal;
+  readonly run?: ((task: DiffTask) => Promise<DiffResult>) | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Tasks handed to `run` at a time. Default 16. */
-  readonly concurrency?: number;
+  readonly concurrency?: number | undefined;
 }
 
 interface Part {
