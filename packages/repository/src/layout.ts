@@ -7,7 +7,8 @@ export const TAGS_PREFIX = 'tags/';
 export const LOCKS_PREFIX = 'locks/';
 
 const MACHINE_ID = /^[A-Za-z0-9._-]{1,64}$/;
-const CHECKPOINT_KEY = /^machines\/([A-Za-z0-9._-]+)\/checkpoints\/(\d{10})-(\d{14})-([0-9a-f]{12})\.fitdoc$/;
+const CHECKPOINT_KEY =
+  /^machines\/([A-Za-z0-9._-]+)\/checkpoints\/(\d{10,16})-(\d{14,16})-([0-9a-f]{12})\.fitdoc$/;
 
 /** What a checkpoint's key tells without reading the object. */
 export interface CheckpointKey {

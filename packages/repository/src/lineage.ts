@@ -40,6 +40,12 @@ export class Lineage {
     return exact ? [exact, ...others] : others;
   }
 
+  /** The one of them that is to stay when only one can: what supersedes, rather than what is superseded. */
+  keeper(contentHash: string): CheckpointEntry | undefined {
+    const providers = this.providers(contentHash);
+    return providers[1] ?? providers[0];
+  }
+
   /** The parent, or undefined for a base and for a checkpoint whose parent is missing. */
   parentOf(entry: CheckpointEntry): CheckpointEntry | undefined {
     return entry.parentContentHash === undefined ? undefined : this.providers(entry.parentContentHash)[0];

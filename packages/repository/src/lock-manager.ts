@@ -8,6 +8,7 @@ import {
   isStale,
   LOCK_TTL_MS,
   lockedError,
+  touches,
   type FoundLock,
   type LockKind,
 } from './lock-record.js';
@@ -39,7 +40,7 @@ interface SharedHold {
 }
 
 const POLL_MS = 100;
-const TICK_MS = 5_000;
+const TICK_MS = 2_000;
 const IDLE_MS = 10_000;
 const DEFAULT_WAIT_MS = 30_000;
 
@@ -57,6 +58,7 @@ export class LockManager {
   readonly #shared = new Map<string, Promise<SharedHold>>();
   readonly #exclusive = new Set<HeldLock>();
   #stopTimer: (() => void) | undefined;
+  #ticking = false;
 
   constructor(store: Store, clock: Clock, waitMs = DEFAULT_WAIT_MS) {
     this.#store = store;
@@ -288,15 +290,26 @@ export class LockManager {
 
   /** What the timer does: refreshes locks, and lets go of those that are idle or waited for. */
   async tick(): Promise<void> {
+    if (this.#ticking) return;
+    this.#ticking = true;
+    try {
+      await this.#refreshAndYield();
+    } finally {
+      this.#ticking = false;
+    }
+  }
+
+  async #refreshAndYield(): Promise<void> {
     for (const lock of this.#exclusive) {
       if (lock.ageMs() > LOCK_TTL_MS / 4) await lock.refresh().catch(() => undefined);
     }
+    // One listing for all machines: a store may charge for each.
+    const exclusive = this.#shared.size === 0 ? [] : await findLocks(this.#store, 'exclusive', undefined);
     for (const [machine, taking] of this.#shared) {
       const hold = await taking.catch(() => undefined);
       if (!hold?.lock) continue;
-      const waiting = await findLocks(this.#store, 'exclusive', machine).catch(() => []);
       const now = hold.lock.storeNowMs();
-      hold.yielding = waiting.some((lock) => !isStale(lock, now));
+      hold.yielding = exclusive.some((lock) => touches(lock, machine) && !isStale(lock, now));
       const idle = this.#clock.now() - hold.lastUsedMs > IDLE_MS;
       if (hold.uses === 0 && (hold.yielding || idle)) await this.#drop(machine, hold);
       else if (hold.lock.ageMs() > LOCK_TTL_MS / 4) await hold.lock.refresh().catch(() => undefined);

@@ -46,6 +46,11 @@ export function lockFolder(kind: LockKind, machine: string | undefined): string 
   return `${LOCKS_PREFIX}${kind}/${machine === undefined ? ALL : machineSegment(machine)}/`;
 }
 
+/** Whether a lock is over the machine. */
+export function touches(lock: FoundLock, machine: string): boolean {
+  return [machine, undefined].some((scope) => lock.key.startsWith(lockFolder(lock.kind, scope)));
+}
+
 export function encodeLock(record: LockRecord): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(record));
 }

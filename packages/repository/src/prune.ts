@@ -49,7 +49,7 @@ export function planPrune(
 export function reasonsOfTags(lineage: Lineage, tags: readonly Tag[]): Map<CheckpointEntry, string[]> {
   const reasons = new Map<CheckpointEntry, string[]>();
   for (const tag of tags) {
-    const entry = lineage.providers(tag.contentHash)[0];
+    const entry = lineage.keeper(tag.contentHash);
     if (entry) reasons.set(entry, [...(reasons.get(entry) ?? []), `tag ${tag.name}`]);
   }
   return reasons;

@@ -36,7 +36,7 @@ export function planRemoval(
   for (const entry of staying) {
     if (entry.parentContentHash === undefined) continue;
     const providers = lineage.providers(entry.parentContentHash);
-    const parent = providers[0];
+    const parent = lineage.keeper(entry.parentContentHash);
     if (!parent || providers.some((provider) => staying.has(provider))) continue;
     staying.add(parent);
     reasons.set(parent, [`needed by ${shortId(entry.id)}`]);
