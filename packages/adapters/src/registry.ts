@@ -15,7 +15,7 @@ export interface Adapter {
   readonly scheme: string;
   readonly packageName: string;
   /** Imports the package, which exports `storeFactory` or `hypervisor`. */
-  load(): Promise<unknown>;
+  readonly load: () => Promise<unknown>;
 }
 
 export interface FoundHypervisor {

@@ -32,7 +32,7 @@ export class MockGuest {
   /** The recording that the guest replays, if it does. */
   player: TracePlayer | undefined;
   #paused = false;
-  #dead = false;
+  readonly #death = new AbortController();
 
   private constructor(name: string, id: string, devices: Devices) {
     this.name = name;
@@ -72,7 +72,12 @@ export class MockGuest {
   }
 
   get dead(): boolean {
-    return this.#dead;
+    return this.#death.signal.aborted;
+  }
+
+  /** Aborted when the machine ends. */
+  get death(): AbortSignal {
+    return this.#death.signal;
   }
 
   pause(): void {
@@ -85,12 +90,12 @@ export class MockGuest {
 
   /** Ends the machine, as a crash of its host process would. */
   kill(): void {
-    this.#dead = true;
+    this.#death.abort();
   }
 
   /** Lets the guest run for `steps` steps; a paused or dead one stands still. */
   run(steps = 1): void {
-    for (let i = 0; i < steps && !this.#paused && !this.#dead; i++) this.#step();
+    for (let i = 0; i < steps && !this.#paused && !this.dead; i++) this.#step();
   }
 
   /** A copy of `count` pages from `gfn`. */

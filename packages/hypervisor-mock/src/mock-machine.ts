@@ -61,6 +61,7 @@ export class MockMachine implements Machine {
     this.#guest = guest;
     this.#settings = settings;
     this.#taken = new DirtyBitmap(guest.memory.pages);
+    guest.death.addEventListener('abort', this.#onDeath, { once: true });
     if (settings.tick > 0) this.#timer = setInterval(() => guest.run(), settings.tick).unref();
   }
 
@@ -70,7 +71,11 @@ export class MockMachine implements Machine {
 
   async capture(sink: PageSink, options: CaptureOptions = {}): Promise<Harvest> {
     this.#checkReady();
-    const signal = AbortSignal.any([this.#detaching.signal, ...(options.signal ? [options.signal] : [])]);
+    const signal = AbortSignal.any([
+      this.#gone.signal,
+      this.#detaching.signal,
+      ...(options.signal ? [options.signal] : []),
+    ]);
     const work = this.#run(sink, options, signal);
     const settled = work.catch(() => undefined);
     this.#capture = settled;
@@ -89,6 +94,7 @@ export class MockMachine implements Machine {
 
   async #end(): Promise<void> {
     clearInterval(this.#timer);
+    this.#guest.death.removeEventListener('abort', this.#onDeath);
     this.#detaching.abort(new FitdocError('ABORTED', `Detached from ${this.info.name} during a capture.`));
     await this.#capture;
     this.#guest.resume();
@@ -103,7 +109,6 @@ export class MockMachine implements Machine {
         hint: 'Attach to the machine again.',
       });
     }
-    if (this.#guest.dead) throw this.#die('was ended');
     if (this.#guest.player?.ended) throw this.#endOfRecording();
     if (this.#capture || this.#harvest?.pending) {
       throw new FitdocError('MACHINE_BUSY', `The last capture of ${name} is not finished.`, {
@@ -132,8 +137,6 @@ export class MockMachine implements Machine {
       this.#guest.memory.dirty.or(this.#taken);
       if (!isFitdocError(error, 'MACHINE_PAUSED')) this.#guest.resume();
       throw asCaptureError(error, this.info.name);
-    } finally {
-      if (this.#guest.dead) this.#die('died');
     }
     return new MockHarvest(
       { ...taken, pauseMs, pausePhases: taken.phases, capturedAtMs, notes: [] },
@@ -151,7 +154,8 @@ export class MockMachine implements Machine {
     if (strikes(faults.failDevice, count)) throw failure('The device state could not be saved.');
     const deviceState = this.#guest.saveDevices();
     clock('device');
-    if (faults.dieAt === count) throw this.#die('died in the pause');
+    if (faults.dieAt === count) this.#guest.kill();
+    throwIfAborted(this.#gone.signal);
     const kind = options.full === true || this.#needsFull ? 'full' : 'increment';
     this.#taken.load(memory.dirty.bytes);
     memory.dirty.clearAll();
@@ -196,14 +200,13 @@ export class MockMachine implements Machine {
     if (this.#guest.player?.commit()) this.#endOfRecording();
   }
 
-  #die(how: string): FitdocError {
-    this.#guest.kill();
-    return this.#goneWith(
-      new FitdocError('MACHINE_GONE', `The mock machine ${this.info.name} ${how}.`, {
+  readonly #onDeath = (): void => {
+    this.#goneWith(
+      new FitdocError('MACHINE_GONE', `The mock machine ${this.info.name} died.`, {
         hint: 'Restore it from its last checkpoint, or forget it and attach anew for a fresh boot.',
       }),
     );
-  }
+  };
 
   #endOfRecording(): FitdocError {
     return this.#goneWith(
