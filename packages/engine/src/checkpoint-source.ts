@@ -59,6 +59,25 @@ export class CheckpointSource implements RestoreSource {
     return new CheckpointSource(engine, links, await readDeviceState(links), options);
   }
 
+  /**
+   * Opens `entry` as `open` does for as long as `work` takes, and keeps everybody from removing any of its
+   * chain meanwhile. Errors besides: REPOSITORY_LOCKED.
+   */
+  static async use<Result>(
+    engine: Engine,
+    repository: Repository,
+    entry: CheckpointEntry,
+    options: ReadOptions,
+    work: (source: CheckpointSource) => Promise<Result>,
+  ): Promise<Result> {
+    const lease = await repository.share(entry.machineId, 'reading', options);
+    try {
+      return await work(await CheckpointSource.open(engine, repository, entry, options));
+    } finally {
+      await lease.release();
+    }
+  }
+
   /** Checkpoints that this one stands on, itself included. */
   get chainLength(): number {
     return this.#links.length;

@@ -1,4 +1,10 @@
-import { PAGE_SIZE, WORDS_PER_PAGE, type MemoryRegion, type PageExtent, type PageRun } from '@fitdoc/interface';
+import {
+  PAGE_SIZE,
+  WORDS_PER_PAGE,
+  type MemoryRegion,
+  type PageExtent,
+  type PageRun,
+} from '@fitdoc/interface';
 import type { Window } from './windows.js';
 
 /** The runs of pages of a window that are not zero and lie in one of `regions`, as extents. */

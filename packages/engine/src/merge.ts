@@ -67,7 +67,11 @@ async function* mergedPages(links: readonly OpenLink[], options: MergeOptions): 
   }
 }
 
-function* batchesOf(merged: MergedPages, touched: ReadonlySet<number>, ofBase: boolean): Generator<PageBatch> {
+function* batchesOf(
+  merged: MergedPages,
+  touched: ReadonlySet<number>,
+  ofBase: boolean,
+): Generator<PageBatch> {
   const gfns = Uint32Array.from(touched).sort();
   for (let from = 0; from < gfns.length; from += MAX_BATCH_PAGES) {
     const some = gfns.slice(from, from + MAX_BATCH_PAGES);

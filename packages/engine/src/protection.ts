@@ -65,7 +65,7 @@ export class Protection {
   }
 
   static async start(context: Context, options: ProtectOptions & CallOptions): Promise<Protection> {
-    const { engine, machine, repository } = context;
+    const { engine, machine } = context;
     throwIfAborted(options.signal);
     const pages = totalPages(machine.info.regions);
     const endClaim = engine.budget.claim(pages * PAGE_SIZE, `The image of ${machine.info.name}`);

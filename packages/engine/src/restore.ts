@@ -13,13 +13,15 @@ export interface RestoreRequest {
 
 /**
  * Brings a machine back to a checkpoint. The adapter compares the target with the checkpoint before the first
- * page is read. Errors: those of CheckpointSource.open and of Hypervisor.restore.
+ * page is read. Errors: those of CheckpointSource.use and of Hypervisor.restore.
  */
 export async function restore(
   engine: Engine,
   request: RestoreRequest,
   options: ReadOptions & RestoreOptions = {},
 ): Promise<RestoreReport> {
-  const source = await CheckpointSource.open(engine, request.repository, request.entry, options);
-  return request.hypervisor.restore(request.location, source, options);
+  const { repository, entry, hypervisor, location } = request;
+  return CheckpointSource.use(engine, repository, entry, options, (source) =>
+    hypervisor.restore(location, source, options),
+  );
 }

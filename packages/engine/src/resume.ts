@@ -1,5 +1,5 @@
 import { FitdocError, isFitdocError, type CallOptions, type MemoryRegion } from '@fitdoc/interface';
-import { isIntact, type CheckpointEntry } from '@fitdoc/repository';
+import type { CheckpointEntry } from '@fitdoc/repository';
 import { BatchCache } from './batch-cache.js';
 import { readDeviceState } from './device-state.js';
 import type { ProtectionEvent } from './events.js';
@@ -59,8 +59,7 @@ interface Latest {
 async function findLatest(state: ProtectionState, options: ProtectOptions): Promise<Latest | undefined> {
   const machine = state.machine.info.id;
   let newest: CheckpointEntry | undefined;
-  for await (const entry of state.repository.list({ machine })) {
-    if (!isIntact(entry)) continue;
+  for (const entry of await state.repository.checkpoints({ machine })) {
     if (!newest || entry.sequence >= newest.sequence) newest = entry;
   }
   if (!newest) return undefined;
@@ -83,7 +82,11 @@ async function load(state: ProtectionState, from: CheckpointEntry, options: Call
     },
   });
   // How many deltas in a row the chain ends with is not known here, so the next state is stored whole.
-  state.head = { entry: from, deviceState: await readDeviceState(chain.links), deviceStateDepth: Number.POSITIVE_INFINITY };
+  state.head = {
+    entry: from,
+    deviceState: await readDeviceState(chain.links),
+    deviceStateDepth: Number.POSITIVE_INFINITY,
+  };
 }
 
 function checkRegions(chain: OpenChain, regions: readonly MemoryRegion[]): void {

@@ -24,7 +24,7 @@ export async function* runSchedule(
   const { everyMs, count = Number.POSITIVE_INFINITY, signal, stop } = options;
   const { gone } = protection.machine;
   let due = performance.now();
-  for (let taken = 0; taken < count; ) {
+  for (let taken = 0; taken < count;) {
     await waitUntil(due, [signal, stop, gone]);
     if (signal?.aborted) throw abortError(signal);
     if (stop?.aborted) return;

@@ -20,7 +20,10 @@ export interface TakeOptions extends CallOptions {
  * On failure the harvest is rolled back, and what the image holds beyond the chain's head stays pending: it is
  * part of the next checkpoint.
  */
-export async function takeCheckpoint(state: ProtectionState, options: TakeOptions): Promise<CheckpointResult> {
+export async function takeCheckpoint(
+  state: ProtectionState,
+  options: TakeOptions,
+): Promise<CheckpointResult> {
   const { machine, image } = state;
   const started = performance.now();
   image.beginCapture();
@@ -69,9 +72,13 @@ async function store(
 ): Promise<CheckpointEntry> {
   const { head, image, repository } = state;
   const written: EncodeResult[] = [];
-  const entry = await repository.put(header(state, harvest), content(state, harvest, cost, written, options), {
-    ...(options.signal && { signal: options.signal }),
-  });
+  const entry = await repository.put(
+    header(state, harvest),
+    content(state, harvest, cost, written, options),
+    {
+      ...(options.signal && { signal: options.signal }),
+    },
+  );
   // The put was the commit: the chain's head moves, whatever happens to this process from here on.
   for (const batch of written) {
     state.depth.count(batch.gfns, batch.kinds, batch.wordCounts, head === undefined);

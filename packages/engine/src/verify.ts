@@ -5,10 +5,7 @@ import {
   type CallOptions,
   type ErrorCode,
 } from '@fitdoc/interface';
-import type { CheckpointReader } from '@fitdoc/format';
-import type { CheckpointEntry, Repository } from '@fitdoc/repository';
-import { mapOrdered } from './ordered.js';
-import type { Engine } from './engine.js';
+import { isIntact, type CheckpointEntry, type ListedEntry, type Repository } from '@fitdoc/repository';
 
 export interface VerifyOptions extends CallOptions {
   /**
@@ -19,7 +16,8 @@ export interface VerifyOptions extends CallOptions {
 }
 
 export interface VerifyFinding {
-  readonly checkpoint: string;
+  /** Undefined where the object is too damaged to tell. */
+  readonly checkpoint: string | undefined;
   readonly key: string;
   readonly code: ErrorCode;
   readonly message: string;
@@ -27,8 +25,8 @@ export interface VerifyFinding {
 
 export interface VerifyReport {
   readonly checkpoints: number;
-  readonly batches: number;
-  /** Encoded bytes of the batches that were read and decoded. */
+  /** Records that were read and checked, and their bytes. */
+  readonly records: number;
   readonly bytes: number;
   readonly findings: readonly VerifyFinding[];
 }
@@ -38,65 +36,51 @@ export interface VerifyReport {
  * are collected, not thrown. Errors: ABORTED, and a store that cannot be reached.
  */
 export async function verify(
-  engine: Engine,
   repository: Repository,
-  entries: readonly CheckpointEntry[],
+  entries: readonly ListedEntry[],
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
   const findings: VerifyFinding[] = [];
-  let batches = 0;
+  const share = shareOfData(options.data);
+  let records = 0;
   let bytes = 0;
   for (const [index, entry] of entries.entries()) {
     throwIfAborted(options.signal);
-    const note = (error: unknown): void => {
-      findings.push(finding(entry, error));
-    };
+    if (!isIntact(entry)) {
+      findings.push(named(entry, entry.damaged.code, entry.damaged.message));
+      continue;
+    }
     try {
-      await repository.chain(entry);
-      const reader = await repository.openCheckpoint(entry);
-      for (const each of await reader.verify({ data: false })) note(each);
-      const read = await verifyData(engine, reader, options, note);
-      batches += read.batches;
-      bytes += read.bytes;
+      await repository.chain(entry, options);
+      const reader = await repository.openCheckpoint(entry, options);
+      const report = await reader.verify({
+        data: share > 0,
+        ...(share > 0 && { sample: share }),
+        ...(options.signal && { signal: options.signal }),
+      });
+      findings.push(...report.findings.map(({ code, message }) => named(entry, code, message)));
+      records += report.checkedRecords;
+      bytes += report.checkedBytes;
     } catch (error) {
-      note(error);
+      findings.push(finding(entry, error));
     }
     const done = index + 1;
     options.onProgress?.({ phase: 'verifying', done, total: entries.length, unit: 'checkpoints' });
   }
-  return { checkpoints: entries.length, batches, bytes, findings };
+  return { checkpoints: entries.length, records, bytes, findings };
+}
+
+function shareOfData(share = 0): number {
+  if (share >= 0 && share <= 1) return share;
+  throw new FitdocError('ARGUMENT_INVALID', `The share of data to verify is ${share}, not between 0 and 1.`);
+}
+
+function named(entry: ListedEntry, code: ErrorCode, message: string): VerifyFinding {
+  return { checkpoint: isIntact(entry) ? entry.id : undefined, key: entry.key, code, message };
 }
 
 /** Damage is a finding; a store that does not answer says nothing about the checkpoint, so it is thrown. */
 function finding(entry: CheckpointEntry, error: unknown): VerifyFinding {
   if (!isFitdocError(error) || error.code === 'ABORTED' || error.code === 'STORE_UNAVAILABLE') throw error;
-  return { checkpoint: entry.id, key: entry.key, code: error.code, message: error.message };
-}
-
-async function verifyData(
-  engine: Engine,
-  reader: CheckpointReader,
-  options: VerifyOptions,
-  note: (error: unknown) => void,
-): Promise<{ batches: number; bytes: number }> {
-  const share = options.data ?? 0;
-  if (!(share >= 0 && share <= 1)) {
-    throw new FitdocError('ARGUMENT_INVALID', `The share of data to verify is ${share}, not between 0 and 1.`);
-  }
-  const chosen = reader.batches.map((_, index) => index).filter(() => Math.random() < share);
-  let bytes = 0;
-  // A window of no pages: a worker decodes the batch, which checks all of it, and writes nothing.
-  const target = { kind: 'window', memory: new SharedArrayBuffer(0), firstGfn: 0, pages: 0 } as const;
-  const check = async (index: number): Promise<void> => {
-    throwIfAborted(options.signal);
-    try {
-      const encoded = await reader.readEncodedBatch(index);
-      bytes += encoded.length;
-      await engine.pool.apply({ kind: 'apply', encoded, target }, options.signal);
-    } catch (error) {
-      note(error);
-    }
-  };
-  for await (const _ of mapOrdered(chosen, engine.pool.workers * 2, check));
-  return { batches: chosen.length, bytes };
+  return named(entry, error.code, error.message);
 }

@@ -89,6 +89,8 @@ export default async function run(task: EngineTask): Promise<TaskOutcome> {
   } catch (error) {
     // An error loses its code when it is cloned to another thread, so a typed one goes as plain data.
     if (!isFitdocError(error)) throw error;
-    return { failure: { code: error.code, message: error.message, hint: error.hint, details: error.details } };
+    return {
+      failure: { code: error.code, message: error.message, hint: error.hint, details: error.details },
+    };
   }
 }

@@ -35,7 +35,10 @@ function fail(file: string): (error: unknown) => never {
   return (error) => {
     const errno = (error as NodeJS.ErrnoException).code;
     if (errno === 'ENOSPC' || errno === 'EDQUOT') {
-      throw new FitdocError('STORE_FULL', `There is no room for ${file}.`, { cause: error, hint: 'Free some space.' });
+      throw new FitdocError('STORE_FULL', `There is no room for ${file}.`, {
+        cause: error,
+        hint: 'Free some space.',
+      });
     }
     if (errno === 'EACCES' || errno === 'EPERM' || errno === 'EROFS') {
       throw new FitdocError('STORE_DENIED', `${file} cannot be written.`, { cause: error });
@@ -49,7 +52,7 @@ function fail(file: string): (error: unknown) => never {
 
 /** Writes all of `bytes` at `position`; a single write may take less. */
 export async function writeAt(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
+  for (let done = 0; done < bytes.length;) {
     const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
     done += bytesWritten;
   }

@@ -1,4 +1,10 @@
-import { FitdocError, PAGE_SIZE, type CallOptions, type MemoryRegion, type RestoreSource } from '@fitdoc/interface';
+import {
+  FitdocError,
+  PAGE_SIZE,
+  type CallOptions,
+  type MemoryRegion,
+  type RestoreSource,
+} from '@fitdoc/interface';
 import { writeAt, writeWhole } from './partial-file.js';
 
 export interface ExportReport {
