@@ -1,13 +1,16 @@
 // Compiles an AssemblyScript kernel (SIMD, threads, imported shared memory) and writes it as a TypeScript
 // module that exports the WebAssembly bytes: a package then needs no compiler and no loose .wasm file.
-// Usage: node main.mjs ENTRY.ts OUTPUT.ts [further asc flags]
+// Usage: node main.mjs ENTRY.ts OUTPUT.ts [--plain-memory] [further asc flags]
+// --plain-memory: the imported memory is not shared, for kernels that one thread uses.
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import asc from 'assemblyscript/asc';
 
-const [entry, output, ...flags] = process.argv.slice(2);
+const [entry, output, ...rest] = process.argv.slice(2);
+const plainMemory = rest.includes('--plain-memory');
+const flags = rest.filter((flag) => flag !== '--plain-memory');
 if (!entry || !output) {
-  console.error('usage: main.mjs ENTRY.ts OUTPUT.ts [asc flags]');
+  console.error('usage: main.mjs ENTRY.ts OUTPUT.ts [--plain-memory] [asc flags]');
   process.exit(2);
 }
 
@@ -24,7 +27,7 @@ const { error, stderr } = await asc.main(
     '--enable',
     'simd,threads,bulk-memory',
     '--importMemory',
-    '--sharedMemory',
+    ...(plainMemory ? [] : ['--sharedMemory']),
     '--initialMemory',
     '1',
     '--maximumMemory',
