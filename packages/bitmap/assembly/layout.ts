@@ -9,6 +9,9 @@ export const STAGE: usize = 4096;
 /** The bitmap, with a zero word before it and zeros up to a whole block behind it. */
 export const BITS: usize = 65536;
 
+/** Entries after which a scan comes to an end; it may overshoot by a block's worth, 2048. */
+export const STAGE_STOP: u32 = 4096;
+
 /** Words that a scan looks at together: 256 bytes, 2048 pages. */
 export const BLOCK_WORDS: u32 = 32;
 

@@ -1,13 +1,13 @@
 import { emit } from './emit';
-import { BLOCK_WORDS, NEXT, STAGE, foldHalves, pack, wordAt } from './layout';
+import { BLOCK_WORDS, NEXT, STAGE, STAGE_STOP, foldHalves, pack, wordAt } from './layout';
 
 /**
- * Writes up to `limit` (at most 4096) set pages from page `from` on to the stage, and the page to go on from
+ * Writes up to `limit` (at most 6144) set pages from page `from` on to the stage, and the page to go on from
  * to NEXT. Returns their number. Requires from < pages and cleared tail bits.
  */
 export function scanPages(from: u32, pages: u32, limit: u32): u32 {
   const words = (pages + 63) >> 6;
-  const stop = STAGE + ((<usize>limit) << 2);
+  const stop = STAGE + ((<usize>min(limit, STAGE_STOP)) << 2);
   let word = from >> 6;
   let out = STAGE;
   if (from) {
@@ -39,7 +39,6 @@ export function scanPages(from: u32, pages: u32, limit: u32): u32 {
         out = emit(bits, count, base, out);
       }
       summary &= summary - 1;
-      if (out >= stop && summary) return finish(out, at + 1, words, pages, limit);
     }
     word += BLOCK_WORDS;
   }

@@ -1,8 +1,8 @@
 import { emit } from './emit';
-import { BLOCK_WORDS, NEXT, STAGE, foldHalves, pack, wordAt } from './layout';
+import { BLOCK_WORDS, NEXT, STAGE, STAGE_STOP, foldHalves, pack, wordAt } from './layout';
 
 /**
- * Writes up to `limit` (at most 2048) runs of set bits from page `from` on to the stage, as start and count,
+ * Writes up to `limit` (at most 3072) runs of set bits from page `from` on to the stage, as start and count,
  * and the page to go on from to NEXT. Returns the number of runs. Requires from < pages and cleared tail bits.
  *
  * A run is found by its edges, the bits that differ from the bit before, so that a long run costs as little
@@ -11,7 +11,7 @@ import { BLOCK_WORDS, NEXT, STAGE, foldHalves, pack, wordAt } from './layout';
  */
 export function scanRuns(from: u32, pages: u32, limit: u32): u32 {
   const words = (pages + 63) >> 6;
-  const stop = STAGE + ((<usize>limit) << 3);
+  const stop = STAGE + ((<usize>min(limit << 1, STAGE_STOP)) << 2);
   let word = from >> 6;
   let out = STAGE;
   if (from) {
@@ -48,7 +48,6 @@ export function scanRuns(from: u32, pages: u32, limit: u32): u32 {
         out = emit(bits, count, base, out);
       }
       summary &= summary - 1;
-      if (out >= stop && summary) return finish(out, at + 1, words, pages, limit);
     }
     word += BLOCK_WORDS;
   }
@@ -132,8 +131,10 @@ function finish(out: usize, word: u32, words: u32, pages: u32, limit: u32): u32 
 function endsToCounts(count: u32): void {
   const zero = i32x4.splat(0);
   const end = STAGE + ((<usize>count) << 3);
-  for (let address = STAGE; address < end; address += 16) {
-    const runs = v128.load(address);
-    v128.store(address, i32x4.sub(runs, v128.shuffle<i32>(runs, zero, 4, 0, 4, 2)));
+  for (let address = STAGE; address < end; address += 32) {
+    const low = v128.load(address);
+    const high = v128.load(address, 16);
+    v128.store(address, i32x4.sub(low, v128.shuffle<i32>(low, zero, 4, 0, 4, 2)));
+    v128.store(address, i32x4.sub(high, v128.shuffle<i32>(high, zero, 4, 0, 4, 2)), 16);
   }
 }

@@ -19,7 +19,7 @@ export class DirtyBitmap {
   readonly pages: number;
   /**
    * The bits themselves, in whole 64-bit words: read them, or let a hypervisor write here. Bits behind the
-   * last page count for nothing and may be cleared at any time. Shared memory that never moves.
+   * last page count for nothing and may be cleared at any time. The memory never moves; do not transfer it.
    */
   readonly bytes: Uint8Array;
   readonly #storage: Storage;

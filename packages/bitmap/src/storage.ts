@@ -9,7 +9,7 @@ const BLOCK_BYTES = 256;
 const WASM_PAGE = 65536;
 
 /** The most entries that one call of the kernel may be asked for. */
-export const STAGE_ENTRIES = 4096;
+export const STAGE_ENTRIES = 6144;
 /** Bytes of another bitmap that are merged at once. */
 const MERGE_BYTES = 16_384;
 /**
@@ -51,7 +51,7 @@ export class Storage {
     const byteLength = Math.ceil(pages / 64) * 8;
     const paddedLength = Math.ceil(byteLength / BLOCK_BYTES) * BLOCK_BYTES;
     const size = Math.ceil((BITS + paddedLength) / WASM_PAGE);
-    const memory = new webAssembly.Memory({ initial: size, maximum: size, shared: true });
+    const memory = new webAssembly.Memory({ initial: size, maximum: size });
     kernelModule ??= new webAssembly.Module(Buffer.from(kernelBase64, 'base64'));
     const instance = new webAssembly.Instance(kernelModule, { env: { memory } });
     this.kernel = instance.exports as Kernel;

@@ -1,7 +1,7 @@
 // Node has WebAssembly but its type package does not, and the DOM library would bring a browser's globals.
-export interface SharedWebAssembly {
-  readonly Memory: new (descriptor: { initial: number; maximum: number; shared: true }) => {
-    readonly buffer: SharedArrayBuffer;
+export interface WebAssemblyNamespace {
+  readonly Memory: new (descriptor: { initial: number; maximum: number }) => {
+    readonly buffer: ArrayBuffer;
   };
   readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (
@@ -10,4 +10,4 @@ export interface SharedWebAssembly {
   ) => { readonly exports: unknown };
 }
 
-export const webAssembly = (globalThis as unknown as { WebAssembly: SharedWebAssembly }).WebAssembly;
+export const webAssembly = (globalThis as unknown as { WebAssembly: WebAssemblyNamespace }).WebAssembly;
