@@ -28,7 +28,12 @@ export function captureOptions(command: Command): Command {
 }
 
 /** Attaches to the machine, and detaches when the session closes. */
-export async function attach(session: Session, location: string, options: CaptureOptions, intervalMs?: number): Promise<Machine> {
+export async function attach(
+  session: Session,
+  location: string,
+  options: CaptureOptions,
+  intervalMs?: number,
+): Promise<Machine> {
   const { hypervisor, rest } = await hypervisorFor(location);
   const machine = await hypervisor.attach(rest, {
     signal: session.signal,
@@ -50,7 +55,10 @@ function disksPolicy(value: string | undefined): 'refuse' | 'external' {
   });
 }
 
-export function protectOptions(session: Session, options: CaptureOptions): Parameters<Session['engine']['protect']>[2] {
+export function protectOptions(
+  session: Session,
+  options: CaptureOptions,
+): Parameters<Session['engine']['protect']>[2] {
   return {
     signal: session.signal,
     onProgress: session.terminal.progress,
@@ -90,13 +98,22 @@ export function wholeNumber(name: string, text: string): number {
   throw new FitdocError('ARGUMENT_INVALID', `${name} takes a whole number, not ${JSON.stringify(text)}.`);
 }
 
-const FACTORS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+const FACTORS: Record<string, number> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 
 /** `500ms`, `1s`, `2.5m`, `1h`; a bare number is seconds. */
 export function interval(name: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|min|h|d)?$/.exec(text);
   const value = match ? Number(match[1]) * (FACTORS[match[2] ?? 's'] ?? 1000) : Number.NaN;
   if (Number.isFinite(value)) return value;
-  throw new FitdocError('ARGUMENT_INVALID', `${name} takes a time such as 500ms, 1s or 5m, not ${JSON.stringify(text)}.`);
+  throw new FitdocError(
+    'ARGUMENT_INVALID',
+    `${name} takes a time such as 500ms, 1s or 5m, not ${JSON.stringify(text)}.`,
+  );
 }
-

@@ -25,7 +25,10 @@ export function commonOptions(command: Command): Command {
 
 export function storeOptions(command: Command): Command {
   return commonOptions(
-    command.option('--store <location>', 'the repository: a directory, or scheme:location (env: FITDOC_STORE)'),
+    command.option(
+      '--store <location>',
+      'the repository: a directory, or scheme:location (env: FITDOC_STORE)',
+    ),
   );
 }
 

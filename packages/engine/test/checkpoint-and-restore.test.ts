@@ -1,4 +1,4 @@
-import { FitdocError, type Store } from '@fitdoc/interface';
+import { FitdocError, type ObjectStat, type PutOptions, type StoreBody } from '@fitdoc/interface';
 import { MemoryStore } from '@fitdoc/store-memory';
 import { afterEach, describe, expect, it } from 'vitest';
 import { setUp, takeMany, type Setup } from './support.js';
@@ -13,11 +13,11 @@ afterEach(async () => {
 class MoodyStore extends MemoryStore {
   failing = false;
 
-  override async put(...args: Parameters<Store['put']>): ReturnType<Store['put']> {
-    if (this.failing && args[0].endsWith('.fitdoc')) {
+  override async put(key: string, body: StoreBody, options?: PutOptions): Promise<ObjectStat> {
+    if (this.failing && key.endsWith('.fitdoc')) {
       throw new FitdocError('STORE_FULL', 'no room today');
     }
-    return super.put(...args);
+    return super.put(key, body, options);
   }
 }
 

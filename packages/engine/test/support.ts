@@ -19,10 +19,10 @@ export interface Setup {
   readonly repository: Repository;
   readonly machine: Machine;
   /** The guest's memory and devices as they are now. */
-  hash(): Promise<string>;
+  readonly hash: () => Promise<string>;
   /** What `checkpoint` restores to, as a hash. */
-  restored(checkpoint: string): Promise<string>;
-  close(): Promise<void>;
+  readonly restored: (checkpoint: string) => Promise<string>;
+  readonly close: () => Promise<void>;
 }
 
 export async function setUp(

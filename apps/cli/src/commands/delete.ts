@@ -1,4 +1,6 @@
+import { isIntact, type ListedEntry } from '@fitdoc/repository';
 import type { Command } from 'commander';
+import { EXIT } from '../exit-codes.js';
 import { bytes, shortId } from '../output/units.js';
 import { action, storeOptions, type StoreOptions } from '../session.js';
 
@@ -20,16 +22,28 @@ export function deleteCommand(program: Command): void {
       const repository = await session.repository(options);
       const where = options.machine === undefined ? {} : { machine: options.machine };
       const entries = await Promise.all(names.map((name) => repository.resolve(name, where)));
-      const report = await repository.delete(entries, { dryRun: options.dryRun ?? false, signal: session.signal });
+      const report = await repository.delete(entries, {
+        dryRun: options.dryRun ?? false,
+        signal: session.signal,
+      });
       const verb = options.dryRun ? 'would delete' : 'deleted';
-      for (const entry of report.deleted) {
-        session.terminal.line(`${verb} ${shortId(entry.id)} (${bytes(entry.bytes)})`);
+      for (const entry of report.removed) {
+        session.terminal.line(`${verb} ${nameOf(entry)} (${bytes(entry.bytes)})`);
+      }
+      for (const { entry, reasons } of report.kept) {
+        session.terminal.line(`kept ${shortId(entry.id)}: ${reasons.join(', ')}`);
       }
       session.terminal.data({
         message_type: 'summary',
         dry_run: options.dryRun ?? false,
-        deleted: report.deleted.map(({ id }) => id),
+        deleted: report.removed.map(nameOf),
+        kept: report.kept.map(({ entry, reasons }) => ({ id: entry.id, reasons })),
       });
+      return report.kept.length > 0 ? EXIT.partly : EXIT.done;
     }),
   );
+}
+
+function nameOf(entry: ListedEntry): string {
+  return isIntact(entry) ? entry.id : entry.key;
 }

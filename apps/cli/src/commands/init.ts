@@ -10,8 +10,8 @@ export function initCommand(program: Command): void {
       const store = await openStore(location, { create: true, signal: session.signal });
       session.onClose(() => store.close());
       const repository = await Repository.init(store);
-      session.terminal.line(`made repository ${repository.id} at ${location}`);
-      session.terminal.data({ message_type: 'summary', repository: repository.id, location });
+      session.terminal.line(`made repository ${repository.config.id} at ${location}`);
+      session.terminal.data({ message_type: 'summary', repository: repository.config.id, location });
     }),
   );
 }

@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import type { CheckpointEntry } from '@fitdoc/repository';
+import { isIntact, Lineage, type CheckpointEntry } from '@fitdoc/repository';
 import type { Command } from 'commander';
 import { bytes, count, shortId, time } from '../output/units.js';
 import { action, storeOptions, type StoreOptions } from '../session.js';
@@ -19,15 +19,19 @@ export function listCommand(program: Command): void {
     action<[], ListOptions>(async (session, options) => {
       const repository = await session.repository(options);
       const filter = options.machine === undefined ? {} : { machine: options.machine };
-      const entries: CheckpointEntry[] = [];
-      for await (const entry of repository.list(filter)) entries.push(entry);
-      const tags = await repository.tags();
+      const entries = await repository.list({ ...filter, signal: session.signal });
+      const intact = entries.filter(isIntact);
+      const tags = await repository.tags.list();
+      const lineage = new Lineage(intact);
       const namesOf = (entry: CheckpointEntry): string[] =>
-        tags.filter((tag) => tag.id === entry.id).map((tag) => tag.name);
+        tags.filter((tag) => lineage.providers(tag.contentHash)[0] === entry).map((tag) => tag.name);
+      const damaged = entries.flatMap((entry) => (isIntact(entry) ? [] : [entry]));
       session.terminal.data({
-        checkpoints: entries.map((entry) => ({ ...listed(entry), tags: namesOf(entry) })),
+        checkpoints: intact.map((entry) => ({ ...listed(entry), tags: namesOf(entry) })),
+        damaged: damaged.map(({ key, damaged: { code, message } }) => ({ key, code, message })),
       });
-      session.terminal.line(table(entries, namesOf));
+      session.terminal.line(table(intact, namesOf));
+      for (const { key, damaged: why } of damaged) session.terminal.line(`DAMAGED ${key}: ${why.message}`);
     }),
   );
 }

@@ -1,5 +1,5 @@
 import { FitdocError } from '@fitdoc/interface';
-import type { PrunePolicy } from '@fitdoc/repository';
+import type { RetentionPolicy } from '@fitdoc/repository';
 import type { Command } from 'commander';
 import { interval, wholeNumber } from '../machine.js';
 import { bytes, shortId, time } from '../output/units.js';
@@ -41,26 +41,35 @@ export function pruneCommand(program: Command): void {
         ...(options.machine !== undefined && { machine: options.machine }),
       });
       const { terminal } = session;
-      for (const { entry, reasons } of report.kept) {
-        terminal.line(`keep    ${shortId(entry.id)} ${time(entry.capturedAtMs)}  ${reasons.join(', ')}`);
+      const verb = options.dryRun ? 'would delete' : 'deleted';
+      for (const plan of report.machines) {
+        for (const { entry, reasons } of plan.keep) {
+          terminal.line(`keep ${shortId(entry.id)} ${time(entry.capturedAtMs)}  ${reasons.join(', ')}`);
+        }
+        for (const entry of plan.remove) {
+          terminal.line(`${verb} ${shortId(entry.id)} ${time(entry.capturedAtMs)}`);
+        }
       }
-      for (const entry of report.deleted) {
-        terminal.line(`${options.dryRun ? 'would delete' : 'deleted'} ${shortId(entry.id)} ${time(entry.capturedAtMs)}`);
+      terminal.line(`${verb} ${report.removed} checkpoints, ${bytes(report.freedBytes)}`);
+      const mergeable = report.machines.flatMap((plan) => plan.mergeable);
+      if (mergeable.length > 0) {
+        terminal.note('Others are kept only because kept ones build on them; fitdoc compact merges those.');
       }
-      const freed = report.deleted.reduce((sum, entry) => sum + entry.bytes, 0);
-      terminal.line(`${report.kept.length} kept, ${report.deleted.length} deleted, ${bytes(freed)} freed`);
       terminal.data({
         message_type: 'summary',
         dry_run: options.dryRun ?? false,
-        kept: report.kept.map(({ entry, reasons }) => ({ id: entry.id, reasons })),
-        deleted: report.deleted.map(({ id }) => id),
-        freed_bytes: freed,
+        machines: report.machines.map((plan) => ({
+          machine: plan.machineId,
+          kept: plan.keep.map(({ entry, reasons }) => ({ id: entry.id, reasons })),
+          deleted: plan.remove.map(({ id }) => id),
+        })),
+        freed_bytes: report.freedBytes,
       });
     }),
   );
 }
 
-function policyOf(options: PruneOptions): PrunePolicy {
+function policyOf(options: PruneOptions): RetentionPolicy {
   const number = (name: string, text: string | undefined): number | undefined =>
     text === undefined ? undefined : wholeNumber(name, text);
   const entries = {
@@ -69,11 +78,12 @@ function policyOf(options: PruneOptions): PrunePolicy {
     keepDaily: number('--keep-daily', options.keepDaily),
     keepWeekly: number('--keep-weekly', options.keepWeekly),
     keepMonthly: number('--keep-monthly', options.keepMonthly),
-    keepWithinMs: options.keepWithin === undefined ? undefined : interval('--keep-within', options.keepWithin),
+    keepWithinMs:
+      options.keepWithin === undefined ? undefined : interval('--keep-within', options.keepWithin),
     keepTags: options.keepTag,
   };
   const given = Object.entries(entries).filter(([, value]) => value !== undefined);
-  if (given.length > 0) return Object.fromEntries(given) as PrunePolicy;
+  if (given.length > 0) return Object.fromEntries(given);
   throw new FitdocError('ARGUMENT_INVALID', 'No rule says what to keep.', {
     hint: 'Add at least one --keep-... option; --dry-run shows what would happen.',
   });

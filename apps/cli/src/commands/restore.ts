@@ -15,7 +15,10 @@ export function restoreCommand(program: Command): void {
     program
       .command('restore <checkpoint>')
       .description('bring a machine back to a checkpoint (an id, a tag, latest, latest~2, a time)')
-      .requiredOption('--to <location>', 'where: kvm:SOCKET of a QEMU started with -incoming defer, xen:NAME, mock:NAME')
+      .requiredOption(
+        '--to <location>',
+        'where: kvm:SOCKET of a QEMU started with -incoming defer, xen:NAME, mock:NAME',
+      )
       .option('--machine <id>', 'the machine that names like latest mean')
       .option('-n, --dry-run', 'say what would be restored and touch nothing'),
   ).action(

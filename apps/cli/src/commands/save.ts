@@ -25,7 +25,7 @@ export function saveCommand(program: Command): void {
         signal: session.signal,
         onProgress: session.terminal.progress,
       });
-      if (options.tag !== undefined) await repository.tag(options.tag, result.entry);
+      if (options.tag !== undefined) await repository.tags.set(options.tag, result.entry);
       session.terminal.line(checkpointHeading());
       session.terminal.line(checkpointLine(result));
       session.terminal.data(checkpointMessage(result));

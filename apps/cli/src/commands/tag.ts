@@ -18,14 +18,14 @@ export function tagCommand(program: Command): void {
     action<[string, string | undefined], TagOptions>(async (session, options, name, checkpoint) => {
       const repository = await session.repository(options);
       if (options.remove) {
-        await repository.untag(name);
+        await repository.tags.remove(name);
         session.terminal.line(`removed the name ${name}`);
         session.terminal.data({ message_type: 'summary', removed: name });
         return;
       }
       const where = options.machine === undefined ? {} : { machine: options.machine };
       const entry = await repository.resolve(checkpoint ?? 'latest', where);
-      await repository.tag(name, entry);
+      await repository.tags.set(name, entry);
       session.terminal.line(`${name} is ${shortId(entry.id)}`);
       session.terminal.data({ message_type: 'summary', tag: name, id: entry.id });
     }),

@@ -1,6 +1,6 @@
 import { verify } from '@fitdoc/engine';
 import { FitdocError } from '@fitdoc/interface';
-import type { CheckpointEntry, Repository } from '@fitdoc/repository';
+import type { ListedEntry, Repository } from '@fitdoc/repository';
 import type { Command } from 'commander';
 import { EXIT } from '../exit-codes.js';
 import { bytes, count, shortId } from '../output/units.js';
@@ -24,7 +24,7 @@ export function verifyCommand(program: Command): void {
     action<[string[]], VerifyCliOptions>(async (session, options, names) => {
       const repository = await session.repository(options);
       const entries = await chosen(repository, names, options);
-      const report = await verify(session.engine, repository, entries, {
+      const report = await verify(repository, entries, {
         data: share(options),
         signal: session.signal,
         onProgress: session.terminal.progress,
@@ -32,18 +32,23 @@ export function verifyCommand(program: Command): void {
       const { terminal } = session;
       for (const finding of report.findings) {
         terminal.data({ message_type: 'finding', ...finding });
-        terminal.line(`DAMAGED ${shortId(finding.checkpoint)} ${finding.key}: ${finding.message} [${finding.code}]`);
+        terminal.line(
+          `DAMAGED ${shortId(finding.checkpoint ?? 'unreadable')} ${finding.key}: ${finding.message} [${finding.code}]`,
+        );
       }
       const damaged = new Set(report.findings.map(({ key }) => key)).size;
       terminal.data({
         message_type: 'summary',
         checkpoints: report.checkpoints,
-        batches_read: report.batches,
+        records_read: report.records,
         bytes_read: report.bytes,
         damaged,
       });
-      const read = report.batches > 0 ? `, ${count(report.batches)} batches (${bytes(report.bytes)}) decoded` : '';
-      terminal.line(`${count(report.checkpoints)} checkpoints verified${read}: ${damaged === 0 ? 'no damage' : `${damaged} damaged`}`);
+      const read =
+        report.records > 0 ? `, ${count(report.records)} records (${bytes(report.bytes)}) read` : '';
+      terminal.line(
+        `${count(report.checkpoints)} checkpoints verified${read}: ${damaged === 0 ? 'no damage' : `${damaged} damaged`}`,
+      );
       return damaged === 0 ? EXIT.done : EXIT.verificationFailed;
     }),
   );
@@ -53,12 +58,10 @@ async function chosen(
   repository: Repository,
   names: readonly string[],
   options: VerifyCliOptions,
-): Promise<CheckpointEntry[]> {
+): Promise<readonly ListedEntry[]> {
   const where = options.machine === undefined ? {} : { machine: options.machine };
   if (names.length > 0) return Promise.all(names.map((name) => repository.resolve(name, where)));
-  const all: CheckpointEntry[] = [];
-  for await (const entry of repository.list(where)) all.push(entry);
-  return all;
+  return repository.list(where);
 }
 
 function share(options: VerifyCliOptions): number {
@@ -67,5 +70,8 @@ function share(options: VerifyCliOptions): number {
   const match = /^(\d+(?:\.\d+)?)%$/.exec(options.readDataSubset);
   const percent = match ? Number(match[1]) : Number.NaN;
   if (percent >= 0 && percent <= 100) return percent / 100;
-  throw new FitdocError('ARGUMENT_INVALID', `--read-data-subset takes a percentage such as 10%, not ${options.readDataSubset}.`);
+  throw new FitdocError(
+    'ARGUMENT_INVALID',
+    `--read-data-subset takes a percentage such as 10%, not ${options.readDataSubset}.`,
+  );
 }

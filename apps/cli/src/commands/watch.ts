@@ -34,11 +34,12 @@ export function watchCommand(program: Command): void {
       const repository = await openForCapture(session, options);
       const machine = await attach(session, location, options, everyMs);
       const failures = { count: 0 };
+      const settings = protectOptions(session, options);
       const protection = await session.engine.protect(machine, repository, {
-        ...protectOptions(session, options),
+        ...settings,
         onEvent: (event) => {
           if (event.type === 'checkpoint-failed') failures.count++;
-          protectOptions(session, options)?.onEvent?.(event);
+          settings?.onEvent?.(event);
         },
       });
       const limit = options.count === undefined ? {} : { count: wholeNumber('--count', options.count) };
@@ -72,7 +73,9 @@ async function watch(
     terminal.data(checkpointMessage(result));
     for (const note of result.notes) terminal.note(note);
   }
-  terminal.line(`${count(taken)} checkpoints, ${bytes(stored)} stored, longest pause ${longestPause.toFixed(1)} ms`);
+  terminal.line(
+    `${count(taken)} checkpoints, ${bytes(stored)} stored, longest pause ${longestPause.toFixed(1)} ms`,
+  );
   terminal.data({
     message_type: 'summary',
     checkpoints: taken,

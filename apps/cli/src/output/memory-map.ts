@@ -19,7 +19,7 @@ export function memoryMap(bitmap: DirtyBitmap): string {
 }
 
 function addRun(cells: number[], start: number, count: number, perCell: number): void {
-  for (let page = start; page < start + count; ) {
+  for (let page = start; page < start + count;) {
     const cell = Math.floor(page / perCell);
     const end = Math.min(start + count, (cell + 1) * perCell);
     cells[cell] = (cells[cell] ?? 0) + end - page;

@@ -48,7 +48,8 @@ export class Terminal {
     if (this.json || this.quiet || !process.stderr.isTTY) return;
     const now = Date.now();
     if (this.#progressStarted === 0) this.#progressStarted = now;
-    if (now - this.#progressStarted < PROGRESS_DELAY_MS || now - this.#progressLast < PROGRESS_EVERY_MS) return;
+    if (now - this.#progressStarted < PROGRESS_DELAY_MS || now - this.#progressLast < PROGRESS_EVERY_MS)
+      return;
     this.#progressLast = now;
     this.#progressShown = true;
     process.stderr.write(`\r\u001b[K${progressText(progress)}`);
