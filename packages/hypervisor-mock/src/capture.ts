@@ -26,7 +26,7 @@ export async function copyPages(copy: Copy, dirty: DirtyBitmap | 'all'): Promise
   const total = dirty === 'all' ? allocatedPages(guest) : dirty.count();
   let done = 0;
   let turn = 0;
-  for (const { start, count } of dirty === 'all' ? chunkRuns(guest) : dirtyRuns(dirty)) {
+  for (const { start, count } of dirty === 'all' ? nonZeroRuns(guest) : dirtyRuns(dirty)) {
     for (let gfn = start; gfn < start + count;) {
       const pages = Math.min(start + count - gfn, PAGES_PER_TURN);
       placeRun(copy, gfn, pages);
@@ -55,16 +55,24 @@ function placeRun({ guest, sink }: Copy, start: number, count: number): void {
   }
 }
 
+/** Most pages that a full capture may place: progress knows no better without reading all memory twice. */
 function allocatedPages({ memory }: MockGuest): number {
   let pages = 0;
   for (const chunk of memory.allocatedChunks()) pages += pagesOf(chunk, memory.pages);
   return pages;
 }
 
-/** Memory that was never written is zero, and a full capture need not say so. */
-function* chunkRuns({ memory }: MockGuest): Generator<{ start: number; count: number }> {
+/** Runs of pages that are not zero: of the others, a full capture need not speak. */
+function* nonZeroRuns({ memory }: MockGuest): Generator<{ start: number; count: number }> {
   for (const chunk of memory.allocatedChunks()) {
-    yield { start: chunk * CHUNK_PAGES, count: pagesOf(chunk, memory.pages) };
+    const first = chunk * CHUNK_PAGES;
+    const end = first + pagesOf(chunk, memory.pages);
+    for (let gfn = first; gfn < end; gfn++) {
+      if (memory.isZero(gfn)) continue;
+      const start = gfn;
+      while (gfn < end && !memory.isZero(gfn)) gfn++;
+      yield { start, count: gfn - start };
+    }
   }
 }
 

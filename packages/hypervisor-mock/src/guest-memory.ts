@@ -45,6 +45,15 @@ export class GuestMemory {
     return chunk?.subarray(offset, offset + PAGE_HALVES);
   }
 
+  /** Whether the page holds nothing but zeros. */
+  isZero(gfn: number): boolean {
+    const chunk = this.#chunks[Math.floor(gfn / CHUNK_PAGES)];
+    if (!chunk) return true;
+    const from = (gfn % CHUNK_PAGES) * PAGE_HALVES;
+    for (let i = from; i < from + PAGE_HALVES; i++) if (chunk[i] !== 0) return false;
+    return true;
+  }
+
   /** Bytes in memory that was allocated. */
   get residentBytes(): number {
     return [...this.allocatedChunks()].length * CHUNK_BYTES;

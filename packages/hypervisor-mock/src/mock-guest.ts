@@ -3,7 +3,7 @@ import { PAGE_SIZE, totalPages, type DeviceState, type MemoryRegion } from '@fit
 import { checksumText } from './checksum.js';
 import { Devices } from './device-state.js';
 import type { Faults } from './faults.js';
-import { GuestMemory } from './guest-memory.js';
+import { CHUNK_PAGES, GuestMemory } from './guest-memory.js';
 import { KERNEL_PAGES, regionsOf, type Shape } from './shape.js';
 import type { TracePlayer } from './trace-player.js';
 import { boot } from './workloads/boot.js';
@@ -132,10 +132,9 @@ export class MockGuest {
     const page = new Uint32Array(1);
     for (const chunk of this.memory.allocatedChunks()) {
       const bytes = this.memory.chunkBytes(chunk) as Uint8Array;
-      const halves = new Uint32Array(bytes.buffer, 0, bytes.length / 4);
       for (let offset = 0; offset < bytes.length; offset += PAGE_SIZE) {
-        if (isZero(halves, offset / 4)) continue;
-        page[0] = (chunk * 2 ** 21 + offset) / PAGE_SIZE;
+        page[0] = chunk * CHUNK_PAGES + offset / PAGE_SIZE;
+        if (this.memory.isZero(page[0])) continue;
         hash.update(page).update(bytes.subarray(offset, offset + PAGE_SIZE));
       }
     }
@@ -160,9 +159,4 @@ export class MockGuest {
     const video = this.regions.find(({ name }) => name === 'video');
     if (video) memory.writeWord(video.firstGfn + (step % video.pages), 0, step, 0);
   }
-}
-
-function isZero(halves: Uint32Array, from: number): boolean {
-  for (let i = from; i < from + PAGE_SIZE / 4; i++) if (halves[i] !== 0) return false;
-  return true;
 }
