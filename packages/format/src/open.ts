@@ -65,24 +65,34 @@ export async function openStructure(source: RangedSource, options: TailOptions):
   const formatVersion = decodePrefix(head);
   if (formatVersion !== tail.end.formatVersion) throw damaged('Beginning and end name different versions.');
   const entries = decodeIndex(await readIndex(source, tail, options.signal), tail.end.indexOffset);
-  for (const entry of entries) checkEntry(entry);
+  for (const entry of entries) {
+    checkType(entry);
+    checkLength(entry);
+  }
   const header = decodeHeader(await readHeader(source, head, entries, options.signal), formatVersion);
   checkTotals(header, tail.stored, entries);
   return { header, summary: tail.summary, entries };
 }
 
-/** Holds a record's type and length against what this reader knows. Errors: FORMAT_UNSUPPORTED, FORMAT_LIMIT. */
-export function checkEntry({ type, length, offset }: Pick<IndexEntry, 'type' | 'length' | 'offset'>): void {
-  const cap = CAPS[baseType(type)];
+type Placed = Pick<IndexEntry, 'type' | 'length' | 'offset'>;
+
+/** Holds a record's length against the cap of its type, before it is read. FORMAT_LIMIT. */
+export function checkLength({ type, length, offset }: Placed): void {
+  const limit = CAPS[baseType(type)] ?? LIMITS.unknown;
+  if (length > limit) throw beyondLimit(`The ${typeName(type)} record at byte ${offset}`, length, limit);
+}
+
+/**
+ * Refuses records out of place (FORMAT_DAMAGED) and those that may not be skipped and are not known
+ * (FORMAT_UNSUPPORTED). The type must be verified: by the record's checksum, or by the index's hash.
+ */
+export function checkType({ type, offset }: Placed): void {
+  const known = CAPS[baseType(type)] !== undefined;
   const reserved = [RECORD_INDEX, RECORD_SUMMARY, RECORD_END].includes(baseType(type));
-  if (reserved || (isOptional(type) && cap !== undefined && baseType(type) !== RECORD_EXTENSION)) {
+  if (reserved || (isOptional(type) && known && baseType(type) !== RECORD_EXTENSION)) {
     throw damaged(`The ${typeName(type)} record at byte ${offset} is out of place.`, { details: { offset } });
   }
-  if (cap === undefined && !isOptional(type)) {
-    throw unsupported(`a record of type ${typeName(type)}`, { offset, type });
-  }
-  const limit = cap ?? LIMITS.unknown;
-  if (length > limit) throw beyondLimit(`The ${typeName(type)} record at byte ${offset}`, length, limit);
+  if (!known && !isOptional(type)) throw unsupported(`a record of type ${typeName(type)}`, { offset, type });
 }
 
 async function readIndex(source: RangedSource, tail: Tail, signal?: AbortSignal): Promise<Uint8Array> {

@@ -1,7 +1,7 @@
 import { isFitdocError } from '@fitdoc/interface';
 import { codecOr } from './default-codec.js';
 import { PREFIX_SIZE, RECORD_HEADER_SIZE, RECORD_INDEX, recordSize, typeName } from './layout.js';
-import { checkEntry } from './open.js';
+import { checkLength, checkType } from './open.js';
 import { decodePrefix } from './prefix.js';
 import { readExactly, type RangedSource } from './ranged-source.js';
 import { openCheckpoint, type OpenOptions } from './reader.js';
@@ -58,11 +58,12 @@ async function walkRecord(
 ): Promise<number> {
   const header = decodeRecordHeader(await readExactly(source, offset, RECORD_HEADER_SIZE, signal));
   if (header.type === RECORD_INDEX) return 0;
-  checkEntry({ ...header, offset });
+  checkLength({ ...header, offset });
   const size = recordSize(header.length);
   const record = await readExactly(source, offset, size, signal);
   try {
     openWholeRecord(record, header, offset);
+    checkType({ ...header, offset });
   } catch (error) {
     findings.push({ ...asFinding(error), record: typeName(header.type), offset });
   }

@@ -1,4 +1,4 @@
-import type { DeviceState } from '@fitdoc/interface';
+import type { DeviceState, PageBatch } from '@fitdoc/interface';
 import { ByteFeed } from './byte-feed.js';
 import { equalBytes, toHex } from './bytes.js';
 import { codecOr } from './default-codec.js';
@@ -10,7 +10,7 @@ import { decodeHeader } from './header-record.js';
 import { decodeIndex, type IndexEntry } from './index-record.js';
 import * as layout from './layout.js';
 import { LIMITS } from './limits.js';
-import { checkEntry, checkTotals } from './open.js';
+import { checkLength, checkTotals, checkType } from './open.js';
 import { decodePrefix, encodePrefix } from './prefix.js';
 import { decodeRecordHeader, openRecord, type RecordHeader } from './record.js';
 import { contentHashOf, strongHash } from './seal.js';
@@ -21,7 +21,13 @@ import type { CheckpointHeader, CheckpointSummary, Extension } from './types.js'
 /** What a stream holds, in its order: `header` first, `end` last. */
 export type StreamItem =
   | { readonly type: 'header'; readonly header: CheckpointHeader }
-  | { readonly type: 'batch'; readonly encoded: Uint8Array }
+  | {
+      readonly type: 'batch';
+      /** As the codec encoded it; a worker may decode it. */
+      readonly encoded: Uint8Array;
+      /** Decodes it here. The index is then held against its pages too, at the end. */
+      readonly decode: () => Promise<PageBatch>;
+    }
   | {
       readonly type: 'deviceState';
       /** Whether `decode` needs the parent's device state. */
@@ -31,7 +37,16 @@ export type StreamItem =
   | { readonly type: 'extension'; readonly extension: Required<Extension> }
   | { readonly type: 'end'; readonly summary: CheckpointSummary };
 
-type Seen = RecordHeader & { readonly offset: number; readonly hash: Uint8Array };
+interface Seen extends RecordHeader {
+  readonly offset: number;
+  readonly hash: Uint8Array;
+  /** The pages of a batch that was decoded. */
+  held?: {
+    readonly firstGfn: number | undefined;
+    readonly lastGfn: number | undefined;
+    readonly pages: number;
+  };
+}
 
 /**
  * Reads a checkpoint from its first byte to its last, keeping one record at a time. Each record's checksum is
@@ -71,8 +86,9 @@ class StreamReader {
         yield { type: 'end', summary: await this.#finish(version, offset, head) };
         return;
       }
-      checkEntry({ ...record, offset });
+      checkLength({ ...record, offset });
       const payload = await this.#payload(head, offset, record);
+      checkType({ ...record, offset });
       if (this.#seen.length === LIMITS.records) {
         throw beyondLimit('The number of records', LIMITS.records + 1, LIMITS.records);
       }
@@ -96,7 +112,7 @@ class StreamReader {
         this.#header = decodeHeader(payload, version);
         return { type: 'header', header: this.#header };
       case layout.RECORD_BATCH:
-        return { type: 'batch', encoded: payload };
+        return this.#batch(payload);
       case layout.RECORD_DEVICE_STATE: {
         const info = (this.#device = decodeDeviceStateInfo(payload));
         const decode = async (previous?: readonly DeviceState[]) =>
@@ -113,6 +129,17 @@ class StreamReader {
       default:
         return undefined;
     }
+  }
+
+  #batch(encoded: Uint8Array): StreamItem {
+    const seen = this.#seen.at(-1);
+    const decode = async () => {
+      const batch = (await codecOr(this.options.codec)).decode(encoded);
+      const { gfns } = batch;
+      if (seen) seen.held = { firstGfn: gfns[0], lastGfn: gfns.at(-1), pages: gfns.length };
+      return batch;
+    };
+    return { type: 'batch', encoded, decode };
   }
 
   /** Verifies what stands behind the last record of the contents, to the stream's last byte. */
@@ -158,7 +185,10 @@ class StreamReader {
         seen.length === entry.length &&
         seen.checksum === entry.checksum &&
         equalBytes(seen.hash, entry.hash);
-      if (!same) throw damaged(`Entry ${number} of the index is not of the record before it.`);
+      const held = seen?.held ?? entry;
+      const holds =
+        held.firstGfn === entry.firstGfn && held.lastGfn === entry.lastGfn && held.pages === entry.pages;
+      if (!same || !holds) throw damaged(`Entry ${number} of the index does not fit its record.`);
     }
   }
 }

@@ -78,6 +78,7 @@ describe('an object with right hashes and wrong contents', () => {
     ['a summary of another machine', withSummary({ machineId: 'other' })],
     ['a summary of another kind', withSummary({ kind: 'increment' })],
     ['a summary with another parent', withSummary({ kind: 'increment', parentContentHash: 'a'.repeat(64) })],
+    ['a summary that supersedes another', withSummary({ supersedes: ['a'.repeat(64)] })],
     ['a summary with a negative count', withSummary({ pages: -1 })],
     ['a summary of another device state', withSummary({ deviceStateBytes: 1 })],
     ['a summary that is not canonical', { ...parts, summary: new Uint8Array([...parts.summary, 32]) }],

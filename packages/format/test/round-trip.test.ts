@@ -74,6 +74,15 @@ describe('a checkpoint', () => {
     expect(new Set(ids.map(({ summary }) => summary.id)).size).toBe(4);
   });
 
+  it('says which others it takes the place of', async () => {
+    const supersedes = [increment.summary.contentHash, base.summary.contentHash];
+    const { bytes, summary } = await write({ ...header(8), supersedes }, []);
+    expect(summary.supersedes).toEqual(supersedes);
+    expect((await readAll(bytes)).header.supersedes).toEqual(supersedes);
+    expect(await readSummary(bytesSource(bytes))).toEqual(summary);
+    expect(base.summary).not.toHaveProperty('supersedes');
+  });
+
   it('may hold nothing at all', async () => {
     const empty = await write(header(1), []);
     const contents = await readAll(empty.bytes);

@@ -55,6 +55,8 @@ describe('the writer refuses', () => {
       { kind: 'increment', parent: { id: '0', contentHash: base.summary.contentHash } },
     ],
     ['a parent without a hash', { kind: 'increment', parent: { id: base.summary.id, contentHash: 'abc' } }],
+    ['a superseded checkpoint without a hash', { supersedes: [base.summary.id] }],
+    ['too many superseded checkpoints', { supersedes: new Array(257).fill(base.summary.contentHash) }],
     ['another format version', { formatVersion: 2 }],
     ['another page size', { pageSize: 16384 }],
     ['another word size', { wordSize: 4 }],

@@ -50,7 +50,7 @@ export async function streamAll(
   let deviceState: DeviceState[] = [];
   for await (const item of readCheckpointStream(inChunks(bytes, chunk), { codec: plainCodec })) {
     if (item.type === 'header') Object.assign(contents, { header: item.header });
-    if (item.type === 'batch') batches.push(plainCodec.decode(item.encoded));
+    if (item.type === 'batch') batches.push(await item.decode());
     if (item.type === 'deviceState') deviceState = await item.decode(previous);
     if (item.type === 'extension') extensions.push(item.extension);
     if (item.type === 'end') Object.assign(contents, { summary: item.summary });
