@@ -1,6 +1,9 @@
 import { Command } from 'commander';
+import { compactCommand } from './commands/compact.js';
 import { deleteCommand } from './commands/delete.js';
 import { diffCommand } from './commands/diff.js';
+import { exportCommand } from './commands/export.js';
+import { infoCommand } from './commands/info.js';
 import { initCommand } from './commands/init.js';
 import { listCommand } from './commands/list.js';
 import { pruneCommand } from './commands/prune.js';
@@ -40,9 +43,12 @@ export function createProgram(): Command {
   saveCommand(program);
   watchCommand(program);
   listCommand(program);
+  infoCommand(program);
   diffCommand(program);
   verifyCommand(program);
   restoreCommand(program);
+  exportCommand(program);
+  compactCommand(program);
   deleteCommand(program);
   pruneCommand(program);
   tagCommand(program);

@@ -2,6 +2,7 @@ export { CheckpointSource, type ReadOptions } from './checkpoint-source.js';
 export { compare, type CheckpointDifference, type CompareOptions, type RegionDifference } from './compare.js';
 export { compact, compactable, type CompactOptions } from './compact.js';
 export { createEngine, Engine, type EngineOptions } from './engine.js';
+export { exportElf } from './export/elf.js';
 export { exportRaw, mainRegion, type ExportReport } from './export/raw.js';
 export { writeAt, writeWhole } from './export/partial-file.js';
 export type { CheckpointCost, CheckpointResult, ProtectionEvent } from './events.js';
