@@ -1,0 +1,166 @@
+import {
+  FitdocError,
+  type AttachOptions,
+  type DiskInfo,
+  type Machine,
+  type MachineSupports,
+} from '@fitdoc/interface';
+import { readConfig, type KvmConfig } from './config.js';
+import { guard } from './guard/guard.js';
+import { describe } from './machine/describe.js';
+import { readDisks } from './machine/disks.js';
+import { machineInfo } from './machine/info.js';
+import { KvmMachine } from './machine/machine.js';
+import { QmpClient, type QemuVersion } from './qmp/client.js';
+import { PauseWatch } from './session/pause.js';
+import { isMigrating, migrationState, release } from './session/release.js';
+import { Session } from './session/session.js';
+import {
+  readSettings,
+  restoreSettings,
+  setCapabilities,
+  setParameters,
+  type MigrationSettings,
+} from './session/settings.js';
+
+/** Attaches to the QEMU whose QMP socket is at `location`; see the Hypervisor port. */
+export async function attach(location: string, options: AttachOptions = {}): Promise<Machine> {
+  if (location === '' || location.startsWith('file:')) throw notASocket(location);
+  const { signal } = options;
+  const config = readConfig(options.config);
+  const { client, version } = await QmpClient.connect(location, { signal, timeoutMs: config.timeoutMs });
+  try {
+    await makeReady(client, signal);
+    const disks = await allowedDisks(client, options);
+    return await protect(client, version, location, config, disks, options);
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
+/** Sees that the guest runs and that no one migrates it; frees one that an earlier attachment left standing. */
+async function makeReady(qmp: QmpClient, signal: AbortSignal | undefined): Promise<void> {
+  const state = await migrationState(qmp, signal);
+  if (state.guest === 'colo' || state.migration === 'colo') await release(qmp);
+  const { guest, migration } = await migrationState(qmp, signal);
+  if (isMigrating({ guest, migration, errorText: undefined })) throw migrating(migration ?? '');
+  if (guest === 'inmigrate') throw waiting();
+  if (guest !== 'running') {
+    throw new FitdocError('MACHINE_PAUSED', `The guest does not run (${guest}).`, {
+      hint: 'Send "cont" to QEMU first: taking checkpoints would resume it.',
+    });
+  }
+}
+
+async function allowedDisks(qmp: QmpClient, { disks, signal }: AttachOptions): Promise<DiskInfo[]> {
+  const found = await readDisks(qmp, signal);
+  const writable = found
+    .filter((disk) => disk.writable)
+    .map(({ name, source }) => `${name} (${source ?? 'no file'})`);
+  if (writable.length === 0 || disks === 'external') return found;
+  throw new FitdocError('MACHINE_HAS_DISKS', `The guest writes to disks: ${writable.join(', ')}.`, {
+    hint: 'A checkpoint holds memory, not disks. If you keep the disks consistent yourself, say so: disks "external".',
+    details: { disks: writable },
+  });
+}
+
+async function protect(
+  qmp: QmpClient,
+  version: QemuVersion,
+  location: string,
+  config: KvmConfig,
+  disks: readonly DiskInfo[],
+  { signal = new AbortController().signal, machineId }: AttachOptions,
+): Promise<Machine> {
+  const description = await describe(qmp, version, signal);
+  if (description.undescribed) throw undescribed();
+  const settings = await readSettings(qmp, signal);
+  const pauses = new PauseWatch(qmp);
+  const unguard = config.guard ? guard(location) : (): void => undefined;
+  let session: Session | undefined;
+  try {
+    const colo = await chooseMode(qmp, settings, config);
+    await setParameters(qmp, config.downtimeLimitMs, colo);
+    session = await Session.start(qmp, pauses, config, colo, AbortSignal.any([signal, qmp.closed]));
+    const backends = await qmp.execute<readonly { id?: string }[]>('query-memdev', {}, { signal });
+    const names = backends.flatMap(({ id }) => id ?? []);
+    const info = machineInfo(description, session.announced, disks, names, { machineId, location });
+    return new KvmMachine(
+      info,
+      supports(colo, config),
+      { qmp, pauses, config, colo, settings, unguard },
+      session,
+    );
+  } catch (error) {
+    await session?.end();
+    if (!qmp.closed.aborted) await restoreSettings(qmp, settings).catch(() => undefined);
+    pauses.close();
+    unguard();
+    throw error;
+  }
+}
+
+/** Turns COLO on where it may and can be, and everything else off. */
+async function chooseMode(qmp: QmpClient, settings: MigrationSettings, config: KvmConfig): Promise<boolean> {
+  const { capabilities } = settings;
+  if (config.mode !== 'precopy') {
+    try {
+      await setCapabilities(qmp, capabilities, ['x-colo', 'events']);
+      return true;
+    } catch (cause) {
+      if (config.mode === 'colo') {
+        throw new FitdocError('CAPABILITY_MISSING', 'This QEMU was built without COLO.', {
+          cause,
+          hint: 'Use mode "precopy" (or "auto"), or a QEMU built with replication support, as most distributions\' are.',
+        });
+      }
+    }
+  }
+  await setCapabilities(qmp, capabilities, ['events']);
+  return false;
+}
+
+function supports(colo: boolean, config: KvmConfig): MachineSupports {
+  const limits: string[] = [];
+  if (!colo) {
+    const why = config.mode === 'precopy' ? 'as the setting mode asks' : 'this QEMU was built without COLO';
+    limits.push(
+      `Each capture reads all of the memory (${why}); the pause stays short, the time grows with the memory.`,
+    );
+  }
+  return Object.freeze({ increments: colo, onDemand: true, limits: Object.freeze(limits) });
+}
+
+function notASocket(location: string): FitdocError {
+  return new FitdocError('LOCATION_INVALID', `"${location}" is no QMP socket.`, {
+    hint: 'Write kvm: and the path of a "-qmp unix:PATH,server=on,wait=off" socket.',
+  });
+}
+
+function migrating(state: string): FitdocError {
+  return new FitdocError('MACHINE_BUSY', `The guest is being migrated or saved (${state}).`, {
+    hint: 'Wait for its end ("query-migrate"), or cancel it ("migrate_cancel").',
+    retryable: true,
+  });
+}
+
+function waiting(): FitdocError {
+  return new FitdocError(
+    'MACHINE_NOT_FOUND',
+    'This QEMU waits for an incoming machine and runs no guest yet.',
+    {
+      hint: 'Restore a checkpoint into it, or start QEMU without -incoming.',
+    },
+  );
+}
+
+function undescribed(): FitdocError {
+  return new FitdocError(
+    'CAPABILITY_MISSING',
+    'The machine is set to leave out the description of its streams.',
+    {
+      hint: 'Start QEMU without suppress-vmdesc=on.',
+    },
+  );
+}
