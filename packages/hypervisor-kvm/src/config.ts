@@ -7,7 +7,7 @@ export interface KvmConfig {
    * or precopy when this QEMU was built without.
    */
   readonly mode: 'auto' | 'colo' | 'precopy';
-  /** Longest last round of a full capture, milliseconds, in which the guest stands. Default 300. */
+  /** Longest last round of a full capture, milliseconds, in which the guest stands. Default 100. */
   readonly downtimeLimitMs: number;
   /** Dirty bytes that are drained in the pause before parsing starts. Default 1 GiB. */
   readonly drainBytes: number;
@@ -21,7 +21,7 @@ export interface KvmConfig {
 
 const DEFAULTS: KvmConfig = {
   mode: 'auto',
-  downtimeLimitMs: 300,
+  downtimeLimitMs: 100,
   drainBytes: 1 << 30,
   timeoutMs: 30_000,
   socketDirectory: undefined,

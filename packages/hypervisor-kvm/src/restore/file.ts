@@ -48,7 +48,7 @@ export async function writeRamFile(
   const name = options.region ?? source.info.platform['mainRam'];
   const region = source.info.regions.find((candidate) => candidate.name === name);
   if (region === undefined) {
-    throw new FitdocError('ARGUMENT_INVALID', `The checkpoint has no region ${String(name)}.`, {
+    throw new FitdocError('ARGUMENT_INVALID', `The checkpoint has no region ${JSON.stringify(name)}.`, {
       hint: `Its regions: ${source.info.regions.map((candidate) => candidate.name).join(', ')}.`,
     });
   }

@@ -76,14 +76,21 @@ async function send(
   { signal, onProgress }: RestoreOptions,
 ): Promise<number> {
   let broken: Error | undefined;
+  let wake: (() => void) | undefined;
   let pages = 0;
   socket.on('error', (error) => (broken = error));
-  socket.on('close', () => (broken ??= new Error('QEMU closed the stream')));
+  socket.on('drain', () => wake?.());
+  socket.on('close', () => {
+    broken ??= new Error('QEMU closed the stream');
+    wake?.();
+  });
   await writeQemuStream(
     source,
     async (chunk) => {
+      if (broken === undefined && !socket.write(chunk))
+        await new Promise<void>((resolve) => (wake = resolve));
+      throwIfAborted(signal);
       if (broken !== undefined) throw broken;
-      if (!socket.write(chunk)) await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
     },
     {
       ...(signal === undefined ? {} : { signal }),

@@ -222,9 +222,12 @@ export class Session {
   }
 }
 
-/** Milliseconds from the stop to the first byte, to the end of memory, of the devices, and to the resumption. */
+/**
+ * Milliseconds from the stop to the first byte, to the end of memory, of the devices, and to the resumption,
+ * by when the bytes reached us; what came after the resumption belongs to no step.
+ */
 function phases({ stoppedAtMs, resumedAtMs }: PauseWatch, times: CheckpointTimes): PausePhases {
-  const step = (from: number, to: number): number => Math.max(0, to - from);
+  const step = (from: number, to: number): number => Math.max(0, Math.min(to, resumedAtMs) - from);
   return {
     stop: step(stoppedAtMs, times.begun),
     memory: step(times.begun, times.memory),
