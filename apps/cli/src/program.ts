@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { compactCommand } from './commands/compact.js';
 import { deleteCommand } from './commands/delete.js';
+import { demoCommand } from './commands/demo.js';
 import { diffCommand } from './commands/diff.js';
 import { exportCommand } from './commands/export.js';
 import { infoCommand } from './commands/info.js';
@@ -52,6 +53,7 @@ export function createProgram(): Command {
   deleteCommand(program);
   pruneCommand(program);
   tagCommand(program);
+  demoCommand(program);
   for (const command of program.commands) command.copyInheritedSettings(program);
   return program;
 }

@@ -39,7 +39,7 @@ export function retentionPolicy(options: RetentionOptions): RetentionPolicy | un
     keepTags: options.keepTag,
   };
   const given = Object.entries(rules).filter(([, value]) => value !== undefined);
-  return given.length > 0 ? (Object.fromEntries(given) as RetentionPolicy) : undefined;
+  return given.length > 0 ? Object.fromEntries(given) : undefined;
 }
 
 export function requiredPolicy(options: RetentionOptions): RetentionPolicy {
