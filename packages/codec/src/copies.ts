@@ -1,5 +1,9 @@
 import { PAGE_SIZE } from '@fitdoc/interface';
 import { damaged } from './errors.js';
+import type { Scratch } from './scratch.js';
+
+// Not a multiple of a word's size, so that upper and lower halves take part.
+const HASH_STRIDE = 132;
 
 /** Whole pages, each different one once. */
 export interface DistinctPages {
@@ -9,14 +13,15 @@ export interface DistinctPages {
   readonly copies: Uint8Array;
 }
 
-/** Finds equal pages by a hash, and compares before it believes the hash. */
-export function separateCopies(pages: Uint8Array): DistinctPages {
+/** Finds equal pages by a hash, and compares before it believes the hash. The result may lie in `scratch`. */
+export function separateCopies(pages: Uint8Array, scratch: Scratch): DistinctPages {
   const count = pages.length / PAGE_SIZE;
   const candidates = new Map<number, number[]>();
   const references = new Uint16Array(count);
   const firstSeen: number[] = [];
+  const view = new DataView(pages.buffer, pages.byteOffset, pages.byteLength);
   for (let page = 0; page < count; page += 1) {
-    const hash = hashPage(pages, page);
+    const hash = hashPage(view, page);
     const bucket = candidates.get(hash);
     const twin = bucket?.find((distinct) => samePage(pages, firstSeen[distinct] as number, page));
     references[page] = twin ?? firstSeen.length;
@@ -26,8 +31,14 @@ export function separateCopies(pages: Uint8Array): DistinctPages {
     firstSeen.push(page);
   }
   if (firstSeen.length === count) return { pages, copies: new Uint8Array(0) };
-  const distinct = new Uint8Array(firstSeen.length * PAGE_SIZE);
-  firstSeen.forEach((page, index) => distinct.set(pageAt(pages, page), index * PAGE_SIZE));
+  const distinct = scratch.take('pages', firstSeen.length * PAGE_SIZE);
+  for (let index = 0; index < firstSeen.length;) {
+    const page = firstSeen[index] as number;
+    let length = 1;
+    while (firstSeen[index + length] === page + length) length += 1;
+    distinct.set(pages.subarray(page * PAGE_SIZE, (page + length) * PAGE_SIZE), index * PAGE_SIZE);
+    index += length;
+  }
   return { pages: distinct, copies: littleEndian(references) };
 }
 
@@ -56,12 +67,12 @@ function samePage(pages: Uint8Array, left: number, right: number): boolean {
   return Buffer.compare(pageAt(pages, left), pageAt(pages, right)) === 0;
 }
 
-// Every fourth word is enough to tell pages apart in practice; equality is decided by comparing.
-function hashPage(pages: Uint8Array, page: number): number {
-  const view = new DataView(pages.buffer, pages.byteOffset + page * PAGE_SIZE, PAGE_SIZE);
+// A few bytes out of each page tell pages apart in practice; equality is decided by comparing.
+function hashPage(pages: DataView, page: number): number {
   let hash = 0x811c9dc5;
-  for (let at = 0; at < PAGE_SIZE; at += 16) {
-    hash = Math.imul(hash ^ view.getUint32(at, true), 0x9e3779b1);
+  const end = (page + 1) * PAGE_SIZE;
+  for (let at = page * PAGE_SIZE; at <= end - 4; at += HASH_STRIDE) {
+    hash = Math.imul(hash ^ pages.getInt32(at, true), 0x9e3779b1);
     hash ^= hash >>> 15;
   }
   return hash;

@@ -1,5 +1,6 @@
 import { PAGE_SIZE, WORD_SIZE } from '@fitdoc/interface';
 import type { Compressor, PageBatch } from '@fitdoc/interface';
+import { compressTransiently } from './compressors/transient.js';
 import { separateCopies } from './copies.js';
 import { encodeGfns } from './gfns.js';
 import type { ColumnName } from './layout.js';
@@ -13,11 +14,13 @@ import {
   TRANSFORM_NONE,
   TRANSFORM_SHUFFLE,
 } from './layout.js';
+import type { Scratch } from './scratch.js';
 import { checkShape } from './shape.js';
 import { shuffle } from './shuffle.js';
 import { shufflePays } from './shuffle-choice.js';
 import type { EncodedBatch, ShuffleChoice } from './types.js';
-import { separateZeroWords } from './zero-words.js';
+import type { SparseWords } from './zero-words.js';
+import { hasZeroWords, separateZeroWords } from './zero-words.js';
 
 const NOTHING = new Uint8Array(0);
 
@@ -25,7 +28,10 @@ const NOTHING = new Uint8Array(0);
 export interface EncodeSettings {
   readonly compressor: Compressor;
   readonly level: number;
+  /** The level for the column of whole pages. */
+  readonly pagesLevel: number;
   readonly shuffle: ShuffleChoice;
+  readonly scratch: Scratch;
 }
 
 interface StoredColumn {
@@ -39,8 +45,8 @@ interface StoredColumn {
 /** Lays a batch out in columns and compresses each; see spec/batch-v1.md. */
 export function encodeBatch(batch: PageBatch, settings: EncodeSettings): EncodedBatch {
   const counts = checkShape(batch);
-  const sparse = separateZeroWords(batch.words);
-  const whole = separateCopies(batch.pages);
+  const sparse = separateZeroWordsIfMany(batch.words, settings);
+  const whole = separateCopies(batch.pages, settings.scratch);
   const raw: readonly (readonly [ColumnName, Uint8Array])[] = [
     ['gfns', encodeGfns(batch.gfns)],
     ['kinds', batch.kinds],
@@ -69,6 +75,16 @@ export function encodeBatch(batch: PageBatch, settings: EncodeSettings): Encoded
   };
 }
 
+// A compressor takes scattered zeros for little: leaving out fewer than these costs more time than it saves bytes.
+const LEAST_ZEROS_COMPRESSED = 1 / 10;
+// Uncompressed, a zero word costs 64 bits, and a bitmap 1 bit for each word.
+const LEAST_ZEROS_PLAIN = 1 / 32;
+
+function separateZeroWordsIfMany(words: Uint8Array, settings: EncodeSettings): SparseWords | undefined {
+  const leastShare = settings.compressor.name === 'none' ? LEAST_ZEROS_PLAIN : LEAST_ZEROS_COMPRESSED;
+  return hasZeroWords(words, leastShare) ? separateZeroWords(words, settings.scratch) : undefined;
+}
+
 function storeColumn(name: ColumnName, raw: Uint8Array, settings: EncodeSettings): StoredColumn {
   const rawLength = raw.length;
   if (settings.compressor.name === 'none') {
@@ -76,9 +92,12 @@ function storeColumn(name: ColumnName, raw: Uint8Array, settings: EncodeSettings
   }
   const shuffled = name === 'words' && shufflePays(raw, settings);
   const transform = shuffled ? TRANSFORM_SHUFFLE : TRANSFORM_NONE;
-  const compressed = settings.compressor.compress(shuffled ? shuffle(raw) : raw, settings.level);
+  const level = name === 'pages' ? settings.pagesLevel : settings.level;
+  const compressed = compressTransiently(settings.compressor, shuffled ? shuffle(raw) : raw, level);
   if (compressed.length < rawLength) {
-    return { name, transform, method: METHOD_COMPRESSED, rawLength, stored: compressed };
+    const stored = settings.scratch.take(`stored ${name}`, compressed.length);
+    stored.set(compressed);
+    return { name, transform, method: METHOD_COMPRESSED, rawLength, stored };
   }
   return { name, transform: TRANSFORM_NONE, method: METHOD_PLAIN, rawLength, stored: raw };
 }

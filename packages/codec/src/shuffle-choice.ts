@@ -1,18 +1,19 @@
 import { WORD_SIZE } from '@fitdoc/interface';
+import { compressTransiently } from './compressors/transient.js';
 import type { EncodeSettings } from './encode.js';
 import { shuffle } from './shuffle.js';
 
 const SAMPLE_PARTS = 4;
 const SAMPLE_PART_BYTES = 8 * 1024;
 // Shuffling costs time in every reader, so it must win by this much.
-const LEAST_GAIN = 0.95;
+const LEAST_GAIN = 0.9;
 
 /** Whether to shuffle a words column: compresses a sample both ways, 32 KiB out of the column. */
 export function shufflePays(words: Uint8Array, settings: EncodeSettings): boolean {
   if (settings.shuffle !== 'auto') return settings.shuffle === 'always';
   const sample = takeSample(words);
-  const plain = settings.compressor.compress(sample, 1).length;
-  const shuffled = settings.compressor.compress(shuffle(sample), 1).length;
+  const plain = compressTransiently(settings.compressor, sample, 1).length;
+  const shuffled = compressTransiently(settings.compressor, shuffle(sample), 1).length;
   return shuffled < plain * LEAST_GAIN;
 }
 

@@ -6,7 +6,7 @@ export type ShuffleChoice = 'auto' | 'never' | 'always';
 export interface CodecOptions {
   /** Name of the method that `encode` uses: `zstd` (the default), `lz4`, `none`, or one of `compressors`. */
   readonly compressor?: string;
-  /** The method's level; clamped to its range. Default 3, for zstd. */
+  /** The method's level for all columns; clamped to its range. Default 3, and 2 for whole pages. */
   readonly level?: number;
   /** Default `auto`. */
   readonly shuffle?: ShuffleChoice;

@@ -1,5 +1,6 @@
 import { WORD_SIZE } from '@fitdoc/interface';
 import { damaged } from './errors.js';
+import type { Scratch } from './scratch.js';
 
 /** Words with the zero ones left out. */
 export interface SparseWords {
@@ -9,27 +10,42 @@ export interface SparseWords {
   readonly words: Uint8Array;
 }
 
-// Below this share of zero words a compressor takes them for nearly nothing, and the bitmap is only a burden.
-const LEAST_SHARE = 1 / 16;
+const SAMPLE_STRIDE = 31;
 
-/** Leaves out the zero words (a quarter of what guests write), or gives undefined when they are too few. */
-export function separateZeroWords(words: Uint8Array): SparseWords | undefined {
+/** Whether more than `leastShare` of the words are zero, by a look at one in 31 of them. */
+export function hasZeroWords(words: Uint8Array, leastShare: number): boolean {
+  const halves = aligned(words);
+  let looked = 0;
+  let zeros = 0;
+  for (let at = 0; at < halves.length; at += SAMPLE_STRIDE * 2) {
+    looked += 1;
+    if (((halves[at] as number) | (halves[at + 1] as number)) === 0) zeros += 1;
+  }
+  return zeros > looked * leastShare;
+}
+
+/** Leaves out the zero words. The result lies in `scratch`. */
+export function separateZeroWords(words: Uint8Array, scratch: Scratch): SparseWords {
   const halves = aligned(words);
   const count = words.length / WORD_SIZE;
-  const nonzero = new Uint8Array(Math.ceil(count / 8));
-  const kept = new Int32Array(halves.length);
+  const nonzero = scratch.take('nonzero', Math.ceil(count / 8));
+  // Each word is written before it is known whether it stays, so there is room for one more.
+  const kept = aligned(scratch.take('words', words.length + WORD_SIZE));
   let filled = 0;
-  for (let word = 0; word < count; word += 1) {
-    const first = halves[word * 2] as number;
-    const second = halves[word * 2 + 1] as number;
-    kept[filled] = first;
-    kept[filled + 1] = second;
-    if ((first | second) !== 0) {
-      filled += 2;
-      nonzero[word >> 3] = (nonzero[word >> 3] as number) | (1 << (word & 7));
+  for (let word = 0; word < count;) {
+    let bits = 0;
+    for (let bit = 1, end = Math.min(count, word + 8); word < end; word += 1, bit <<= 1) {
+      const first = halves[word * 2] as number;
+      const second = halves[word * 2 + 1] as number;
+      kept[filled] = first;
+      kept[filled + 1] = second;
+      if ((first | second) !== 0) {
+        filled += 2;
+        bits |= bit;
+      }
     }
+    nonzero[(word - 1) >> 3] = bits;
   }
-  if (count * 2 - filled < count * 2 * LEAST_SHARE || count === 0) return undefined;
   return { nonzero, words: new Uint8Array(kept.buffer, 0, filled * 4) };
 }
 

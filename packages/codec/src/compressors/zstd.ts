@@ -1,14 +1,15 @@
 import * as zlib from 'node:zlib';
-import type { Compressor } from '@fitdoc/interface';
 import { damaged } from '../errors.js';
 import { ownBytes } from '../own.js';
+import type { TransientCompressor } from './transient.js';
+import { WasmZstd } from './zstd-wasm.js';
 
 const LOWEST_LEVEL = 1;
 const HIGHEST_LEVEL = 19;
 // The largest window a reader accepts: a column has at most 4 MiB, whatever a frame's header claims.
 const WINDOW_LOG_MAX = 23;
 
-/** The two calls that an implementation of zstd must have; both may throw anything. */
+/** The two calls that an implementation of zstd must have; results may be overwritten by the next. Both may throw. */
 interface ZstdBinding {
   compress(input: Uint8Array, level: number): Uint8Array;
   decompress(input: Uint8Array, rawLength: number): Uint8Array;
@@ -27,13 +28,15 @@ export function nodeHasZstd(): boolean {
  */
 export async function createZstdCompressor(
   implementation: ZstdImplementation = nodeHasZstd() ? 'node' : 'wasm',
-): Promise<Compressor> {
+): Promise<TransientCompressor> {
   const binding = implementation === 'node' ? nodeBinding() : await wasmBinding();
+  const compressTransiently = (input: Uint8Array, level: number): Uint8Array =>
+    binding.compress(input, Math.min(HIGHEST_LEVEL, Math.max(LOWEST_LEVEL, Math.round(level))));
   return {
     specificationVersion: 'compressor-v1',
     name: 'zstd',
-    compress: (input, level) =>
-      ownBytes(binding.compress(input, Math.min(HIGHEST_LEVEL, Math.max(LOWEST_LEVEL, Math.round(level))))),
+    compressTransiently,
+    compress: (input, level) => ownBytes(compressTransiently(input, level)),
     decompress(input, rawLength) {
       let raw: Uint8Array;
       try {
@@ -73,11 +76,10 @@ function nodeBinding(): ZstdBinding {
 }
 
 async function wasmBinding(): Promise<ZstdBinding> {
-  const { default: zstd } = await import('@foxglove/wasm-zstd');
-  await zstd.isLoaded;
+  const zstd = await WasmZstd.load();
   return {
-    compress: (input, level) => zstd.compress(input, level),
-    decompress: (input, rawLength) => zstd.decompress(input, rawLength),
+    compress: (input, level) => zstd.compressTransiently(input, level),
+    decompress: (input, rawLength) => zstd.decompressTransiently(input, rawLength),
   };
 }
 

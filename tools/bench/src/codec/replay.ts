@@ -2,7 +2,7 @@ import { PAGE_SIZE } from '@fitdoc/interface';
 import type { Codec } from '@fitdoc/codec';
 import { applyBatch } from '@fitdoc/diff';
 import type { RamTrace } from '../ramtrace.js';
-import { fitdoc } from './ways.js';
+import { Clock, fitdoc } from './ways.js';
 
 /**
  * Encodes all epochs, decodes them again onto the recording's first contents, and compares with its last.
@@ -21,7 +21,7 @@ export async function checkReplay(trace: RamTrace, codec: Codec): Promise<void> 
   });
   const way = fitdoc(trace, codec, 'replay', (bytes) => applyBatch(codec.decode(bytes), memory));
   await way.prepare();
-  await way.run();
+  await way.run(new Clock());
   for (const [gfn, page] of expected) {
     if (Buffer.compare(memory.subarray(gfn * PAGE_SIZE, (gfn + 1) * PAGE_SIZE), page) !== 0) {
       throw new Error(`After a replay of ${trace.workload}, page ${gfn} is not what the recording holds.`);

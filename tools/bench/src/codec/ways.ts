@@ -11,13 +11,31 @@ const PAGE_NUMBER = 8;
 /** What QEMU's stream puts before an XBZRLE page, besides its number: a flag and the length. */
 const XBZRLE_HEADER = 3;
 
-/** A way of storing all epochs of a recording. */
+/** Takes the time between each `start` and `stop`: a lap an epoch. */
+export class Clock {
+  /** Milliseconds. */
+  readonly laps: number[] = [];
+  #since = 0;
+
+  start(): void {
+    this.#since = performance.now();
+  }
+
+  stop(): void {
+    this.laps.push(performance.now() - this.#since);
+  }
+}
+
+/** A way of storing all epochs of a recording; `run` gives the bytes that they take. */
 export interface Way {
   readonly name: string;
   /** Brings the way's memory back to before the first epoch. */
   prepare(): Promise<void> | void;
-  /** Stores all epochs; gives the bytes that they take. */
-  run(): Promise<number> | number;
+  /**
+   * Stores all epochs. The clock runs from when a way has an epoch's pages, in memory that it may read, until it
+   * has the bytes to store.
+   */
+  run(clock: Clock): Promise<number> | number;
 }
 
 /** Every changed page in full, with its number. */
@@ -31,12 +49,14 @@ export function compressedPages(trace: RamTrace, compressor: Compressor, level: 
   return {
     name: `pages, ${compressor.name}-${level}`,
     prepare: () => undefined,
-    run() {
+    run(clock) {
       let bytes = 0;
       for (const { pages } of trace.epochs) {
+        clock.start();
         for (let at = 0; at < pages.length; at += MAX_BATCH_PAGES * PAGE_SIZE) {
           bytes += compressor.compress(pages.subarray(at, at + MAX_BATCH_PAGES * PAGE_SIZE), level).length;
         }
+        clock.stop();
       }
       return bytes;
     },
@@ -62,30 +82,36 @@ export function xbzrle(trace: RamTrace): Way {
   });
 }
 
-/** fitdoc: place the pages, compare with the image, gather what changed, encode it. */
+/**
+ * fitdoc: compare the pages with the image, gather what changed, encode it. That the pages get into the memory
+ * that the image lends is not counted: hypervisors write them there.
+ */
 export function fitdoc(trace: RamTrace, codec: Codec, name: string, sink?: (bytes: Uint8Array) => void): Way {
   const image = MemoryImage.create({ pages: trace.memoryPages });
-  const load = async ({ gfns, pages }: TraceEpoch): Promise<void> => {
+  const place = ({ gfns, pages }: TraceEpoch): void => {
     image.beginCapture();
     placePages(image, gfns, pages);
-    await image.settle();
   };
   return {
     name,
     async prepare() {
-      await load(trace.base);
+      place(trace.base);
+      await image.settle();
       image.clearPending();
     },
-    async run() {
+    async run(clock) {
       let bytes = 0;
       for (const epoch of trace.epochs) {
-        await load(epoch);
+        place(epoch);
+        clock.start();
+        await image.settle();
         const pending = image.pending();
         for (let at = 0; at < pending.length; at += MAX_BATCH_PAGES) {
           const encoded = codec.encode(image.gather(pending.subarray(at, at + MAX_BATCH_PAGES)));
           bytes += encoded.bytes.length;
           sink?.(encoded.bytes);
         }
+        clock.stop();
         image.clearPending();
       }
       return bytes;
@@ -115,9 +141,10 @@ function againstPrevious(name: string, trace: RamTrace, encode: EncodePage): Way
   return {
     name,
     prepare: () => held.set(trace.base.pages),
-    run() {
+    run(clock) {
       let bytes = 0;
       for (const { gfns, pages } of epochs) {
+        clock.start();
         gfns.forEach((gfn, index) => {
           const at = (places.get(gfn) as number) * PAGE_SIZE;
           const previous = held.subarray(at, at + PAGE_SIZE);
@@ -125,6 +152,7 @@ function againstPrevious(name: string, trace: RamTrace, encode: EncodePage): Way
           bytes += encode(next, previous);
           previous.set(next);
         });
+        clock.stop();
       }
       return bytes;
     },
