@@ -11,6 +11,8 @@ export interface CrashScenario<Ledger> {
   act(files: CrashFileSystem, ledger: Ledger): Promise<void>;
   /** Throws when the file system that the crash left breaks a promise of the ledger. */
   check(files: CrashFileSystem, ledger: Ledger): Promise<void>;
+  /** Milliseconds since 1970, for the times of files. Default Date.now. */
+  readonly now?: () => number;
   /** How unsynced changes fare. Default: nothing, everything, and four mixtures. */
   readonly survivals?: readonly Survival[];
 }
@@ -25,7 +27,7 @@ const SURVIVALS: readonly Survival[] = ['nothing', 'everything', 1, 2, 3, 4];
 export async function crashEverywhere<Ledger>(
   scenario: CrashScenario<Ledger>,
 ): Promise<{ readonly calls: number; readonly crashes: number }> {
-  const prepared = new CrashFileSystem();
+  const prepared = new CrashFileSystem(undefined, scenario.now);
   await scenario.prepare?.(prepared);
   let crashes = 0;
   for (let call = 1; ; call++) {
@@ -68,7 +70,7 @@ export interface FailureScenario<Ledger> extends Omit<CrashScenario<Ledger>, 'su
 export async function failEverywhere<Ledger>(
   scenario: FailureScenario<Ledger>,
 ): Promise<{ readonly failures: number }> {
-  const prepared = new CrashFileSystem();
+  const prepared = new CrashFileSystem(undefined, scenario.now);
   await scenario.prepare?.(prepared);
   let failures = 0;
   for (const code of scenario.codes ?? ['EIO', 'ENOSPC']) {
