@@ -15,6 +15,7 @@ import { QmpClient, type QemuVersion } from './qmp/client.js';
 import { PauseWatch } from './session/pause.js';
 import { isMigrating, migrationState, release } from './session/release.js';
 import { Session } from './session/session.js';
+import type { StreamHeader } from './stream/sections.js';
 import {
   readSettings,
   restoreSettings,
@@ -78,27 +79,36 @@ async function protect(
   const settings = await readSettings(qmp, signal);
   const pauses = new PauseWatch(qmp);
   const unguard = config.guard ? guard(location) : (): void => undefined;
-  let session: Session | undefined;
   try {
     const colo = await chooseMode(qmp, settings, config);
     await setParameters(qmp, config.downtimeLimitMs, colo);
-    session = await Session.start(qmp, pauses, config, colo, AbortSignal.any([signal, qmp.closed]));
+    const header = await probe(qmp, pauses, config, colo, AbortSignal.any([signal, qmp.closed]));
     const backends = await qmp.execute<readonly { id?: string }[]>('query-memdev', {}, { signal });
     const names = backends.flatMap(({ id }) => id ?? []);
-    const info = machineInfo(description, session.announced, disks, names, { machineId, location });
-    return new KvmMachine(
-      info,
-      supports(colo, config),
-      { qmp, pauses, config, colo, settings, unguard },
-      session,
-    );
+    const info = machineInfo(description, header, disks, names, { machineId, location });
+    return new KvmMachine(info, supports(colo, config), { qmp, pauses, config, colo, settings, unguard });
   } catch (error) {
-    await session?.end();
     if (!qmp.closed.aborted) await restoreSettings(qmp, settings).catch(() => undefined);
     pauses.close();
     unguard();
     throw error;
   }
+}
+
+/**
+ * Begins a migration to learn the RAM blocks, and that this guest can be migrated at all, and ends it. It is
+ * not kept for the first capture: a small guest's would be complete by then, and the guest stand.
+ */
+async function probe(
+  qmp: QmpClient,
+  pauses: PauseWatch,
+  config: KvmConfig,
+  colo: boolean,
+  signal: AbortSignal,
+): Promise<StreamHeader> {
+  const session = await Session.start(qmp, pauses, config, colo, signal);
+  await session.end();
+  return session.announced;
 }
 
 /** Turns COLO on where it may and can be, and everything else off. */

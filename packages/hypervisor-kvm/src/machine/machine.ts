@@ -37,13 +37,13 @@ export class KvmMachine implements Machine {
   private busy: AbortController | undefined;
   private running: Promise<unknown> = Promise.resolve();
   private owed = false;
+  private session: Session | undefined;
   private detaching: Promise<void> | undefined;
 
   constructor(
     readonly info: MachineInfo,
     readonly supports: MachineSupports,
     private readonly parts: Attachment,
-    private session: Session | undefined,
   ) {
     this.gone = parts.qmp.closed;
     this.gone.addEventListener('abort', () => void this.abandon(), { once: true });
