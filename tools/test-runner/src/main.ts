@@ -12,13 +12,24 @@ const quick = process.argv.includes('--quick');
 async function main(): Promise<number> {
   await clearReports(root);
   const steps: StepResult[] = [];
-  const missing = quick ? ['what the real-hypervisor suites need (--quick installs nothing)'] : await prerequisites(root);
+  const missing = quick
+    ? ['what the real-hypervisor suites need (--quick installs nothing)']
+    : await prerequisites(root);
   const build = await runStep(root, 'build', ['npx', 'turbo', 'run', 'build', '--output-logs=new-only']);
   steps.push(build);
   if (build.ok) {
-    steps.push(await runStep(root, 'lint', ['npx', 'turbo', 'run', 'lint', '--continue', '--output-logs=new-only']));
     steps.push(
-      await runStep(root, 'typecheck', ['npx', 'turbo', 'run', 'typecheck', '--continue', '--output-logs=new-only']),
+      await runStep(root, 'lint', ['npx', 'turbo', 'run', 'lint', '--continue', '--output-logs=new-only']),
+    );
+    steps.push(
+      await runStep(root, 'typecheck', [
+        'npx',
+        'turbo',
+        'run',
+        'typecheck',
+        '--continue',
+        '--output-logs=new-only',
+      ]),
     );
     steps.push(await runStep(root, 'check', ['npm', 'run', '--silent', 'check']));
     await runStep(root, 'test', ['npx', 'turbo', 'run', 'test', '--continue', '--concurrency=2', '--force']);
@@ -27,16 +38,24 @@ async function main(): Promise<number> {
   return summarize(steps, suites, missing);
 }
 
-function summarize(steps: readonly StepResult[], suites: readonly SuiteCount[], missing: readonly string[]): number {
+function summarize(
+  steps: readonly StepResult[],
+  suites: readonly SuiteCount[],
+  missing: readonly string[],
+): number {
   const print = (line: string): boolean => process.stdout.write(`${line}\n`);
   print('');
   for (const { suite, passed, failed, skipped } of suites) {
-    print(`${suite.padEnd(30)} ${String(passed).padStart(5)} passed ${String(failed).padStart(3)} failed ${String(skipped).padStart(3)} skipped`);
+    print(
+      `${suite.padEnd(30)} ${String(passed).padStart(5)} passed ${String(failed).padStart(3)} failed ${String(skipped).padStart(3)} skipped`,
+    );
   }
-  for (const { suite, failures } of suites) for (const failure of failures) print(`FAILED ${suite}: ${failure}`);
+  for (const { suite, failures } of suites)
+    for (const failure of failures) print(`FAILED ${suite}: ${failure}`);
   for (const { suite, skips } of suites) for (const skip of skips) print(`not run ${suite}: ${skip}`);
   for (const each of missing) print(`could not be installed: ${each}`);
-  const sum = (of: (suite: SuiteCount) => number): number => suites.reduce((total, suite) => total + of(suite), 0);
+  const sum = (of: (suite: SuiteCount) => number): number =>
+    suites.reduce((total, suite) => total + of(suite), 0);
   const passed = sum((suite) => suite.passed) + steps.filter(({ ok }) => ok).length;
   const failed = sum((suite) => suite.failed) + steps.filter(({ ok }) => !ok).length;
   print(`${passed} passed, ${failed} failed, ${sum((suite) => suite.skipped)} skipped`);
