@@ -16,7 +16,7 @@ it('the example in the specification is what the codec writes and reads', async 
   const mask = new Uint8Array(64);
   mask.set([1, 2]);
   const words = new Uint8Array(16);
-  words[0] = 1;
+  words[8] = 1;
   const batch: PageBatch = {
     gfns: Uint32Array.of(5, 6, 8, 9),
     kinds: Uint8Array.of(1, 3, 2, 2),

@@ -28,7 +28,7 @@ export function compressorSuite(runner: Runner, options: CompressorSuiteOptions)
   const open = async (): Promise<Compressor> => options.createCompressor();
   runner.describe(`compressor ${options.name}`, () => {
     identitySuite(runner, open);
-    roundTripSuite(runner, open, [-1_000_000, ...(options.levels ?? [1, 3]), 1_000_000]);
+    roundTripSuite(runner, open, options.levels ?? [1, 3]);
     ownershipSuite(runner, open);
     damageSuite(runner, open);
     runner.it('does not inflate what cannot be compressed', async () => {
@@ -55,7 +55,9 @@ function roundTripSuite(runner: Runner, open: Open, levels: readonly number[]): 
   for (const { name, bytes } of sampleInputs()) {
     runner.it(`gives back ${name} at every level`, async () => {
       const [writer, reader] = [await open(), await open()];
-      for (const level of levels) {
+      // The highest levels take seconds for megabytes, and what they do differently shows in kilobytes.
+      const tried = bytes.length < 128 * 1024 ? [-1_000_000, ...levels, 1_000_000] : levels;
+      for (const level of tried) {
         const stored = writer.compress(bytes, level);
         assertSame(reader.decompress(stored, bytes.length), bytes);
       }
