@@ -18,6 +18,7 @@ const filters = packages.map((name) => `--filter=@fitdoc/${name}`);
 execFileSync('npx', ['turbo', 'run', 'build', '--output-logs=errors-only', ...filters], {
   cwd: root,
   stdio: ['ignore', 'ignore', 'inherit'],
+  env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1' },
 });
 let failed = false;
 for (const major of majors) {
