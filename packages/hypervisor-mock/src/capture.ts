@@ -42,7 +42,7 @@ export async function copyPages(copy: Copy, dirty: DirtyBitmap | 'all'): Promise
     }
   }
   if (copy.failHalfway) throw copy.failHalfway;
-  copy.onPages?.(done, total);
+  copy.onPages?.(done, done);
   return done;
 }
 

@@ -61,20 +61,23 @@ export class GuestMemory {
 
   /** Writes one word and marks its page dirty. */
   writeWord(gfn: number, word: number, low: number, high: number): void {
-    const page = this.#page(gfn);
-    const { low: lowBefore, high: highBefore } = this.#hashOf(page, word);
-    page[2 * word] = low;
-    page[2 * word + 1] = high;
-    hashWord(word, page[2 * word] as number, page[2 * word + 1] as number, this.#scratch);
-    this.#scratch.low -= lowBefore;
-    this.#scratch.high -= highBefore;
-    addToSum(this.sum, gfn, this.#scratch);
+    const chunk = this.#chunk(gfn);
+    const at = (gfn % CHUNK_PAGES) * PAGE_HALVES + 2 * word;
+    const change = this.#scratch;
+    const before = this.#before;
+    hashWord(word, chunk[at] as number, chunk[at + 1] as number, before);
+    chunk[at] = low;
+    chunk[at + 1] = high;
+    hashWord(word, chunk[at], chunk[at + 1] as number, change);
+    change.low -= before.low;
+    change.high -= before.high;
+    addToSum(this.sum, gfn, change);
     this.dirty.set(gfn);
   }
 
   /** Writes to a page with what it holds already: dirty for the log, the same for everyone else. */
   touch(gfn: number): void {
-    this.#page(gfn);
+    this.#chunk(gfn);
     this.dirty.set(gfn);
   }
 
@@ -97,7 +100,7 @@ export class GuestMemory {
 
   /** Replaces a page that was zero by `template`, whose page sum is `sum`: how memory is filled at a boot. */
   fill(gfn: number, template: Uint32Array, sum: Checksum): void {
-    this.#page(gfn).set(template);
+    this.#chunk(gfn).set(template, (gfn % CHUNK_PAGES) * PAGE_HALVES);
     addToSum(this.sum, gfn, sum);
     this.dirty.set(gfn);
   }
@@ -128,21 +131,19 @@ export class GuestMemory {
     return sum;
   }
 
-  #hashOf(page: Uint32Array, word: number): Checksum {
-    hashWord(word, page[2 * word] as number, page[2 * word + 1] as number, this.#before);
-    return this.#before;
+  #page(gfn: number): Uint32Array {
+    const offset = (gfn % CHUNK_PAGES) * PAGE_HALVES;
+    return this.#chunk(gfn).subarray(offset, offset + PAGE_HALVES);
   }
 
-  #page(gfn: number): Uint32Array {
+  #chunk(gfn: number): Uint32Array {
     if (!(gfn >= 0 && gfn < this.pages)) {
       throw new FitdocError('ARGUMENT_INVALID', `The machine has no page ${gfn}.`, {
         hint: `Its pages are numbered 0 to ${this.pages - 1}.`,
       });
     }
     const index = Math.floor(gfn / CHUNK_PAGES);
-    const chunk = (this.#chunks[index] ??= new Uint32Array(CHUNK_BYTES / 4));
-    const offset = (gfn % CHUNK_PAGES) * PAGE_HALVES;
-    return chunk.subarray(offset, offset + PAGE_HALVES);
+    return (this.#chunks[index] ??= new Uint32Array(CHUNK_BYTES / 4));
   }
 }
 

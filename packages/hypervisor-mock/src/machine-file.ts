@@ -148,7 +148,7 @@ export async function loadMachine(file: string, signal?: AbortSignal): Promise<M
   } finally {
     await handle?.close();
   }
-  guest.memory.dirty.clearAll();
+  guest.filled();
   return guest;
 }
 

@@ -58,6 +58,15 @@ export class MockGuest {
     return new MockGuest(name, id, Devices.load(state));
   }
 
+  /**
+   * Ends the filling of a blank machine: what the guest knows of its memory is from now on what its device
+   * state says, so that `proof` tells whether the caller filled in everything.
+   */
+  filled(): void {
+    Object.assign(this.memory.sum, this.devices.savedSum);
+    this.memory.dirty.clearAll();
+  }
+
   get shape(): Shape {
     return this.devices.board.shape;
   }

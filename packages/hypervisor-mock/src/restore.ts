@@ -56,7 +56,7 @@ export async function restoreGuest(
       guest.memory.writePage(gfn + offset / PAGE_SIZE, bytes.subarray(offset, offset + PAGE_SIZE));
     }
   });
-  guest.memory.dirty.clearAll();
+  guest.filled();
   return { guest, report: { state: 'running', pages, notes: [note] } };
 }
 

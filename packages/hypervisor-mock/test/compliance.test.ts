@@ -15,7 +15,7 @@ for (const workload of ['kv', 'compiler']) {
     async open() {
       const hypervisor = new MockHypervisor();
       const place = await mkdtemp(path.join(os.tmpdir(), 'fitdoc-mock-'));
-      const location = `vm?memory=8M&rate=100&workload=${workload}`;
+      const location = `vm?memory=4M&rate=100&workload=${workload}`;
       const guest = () => hypervisor.machine('vm');
       return {
         hypervisor,

@@ -49,8 +49,7 @@ function template(random: Random, index: number): Template {
 
 function fillFrom(memory: GuestMemory, templates: Template[], random: Random, gfn: number): void {
   const { halves, sum } = templates[random.below(TEMPLATES)] as Template;
-  const before = memory.peek(gfn);
-  if (before?.some((half) => half !== 0)) return;
+  if (!memory.isZero(gfn)) return;
   memory.fill(gfn, halves, sum);
   // No two pages of a guest are quite the same.
   memory.writeWord(gfn, 511, gfn + 1, random.next());
