@@ -25,6 +25,8 @@ import { StreamBuffer } from './stream-buffer.js';
 
 const RAM_SECTION = 2;
 const CHUNK = 1 << 20;
+/** QEMU skips the description; tools that read it find no devices. */
+const NO_DESCRIPTION = '{"devices":[]}';
 
 export interface QemuStreamOptions extends CallOptions {
   /** Leave out the pages of this region: the target has them already. */
@@ -55,8 +57,8 @@ export async function* qemuStream(
   writeFooter(out);
   out.bytes(devices);
   out.byte(SECTION_VMDESC);
-  out.uint32(2);
-  out.text('{}');
+  out.uint32(NO_DESCRIPTION.length);
+  out.text(NO_DESCRIPTION);
   yield out.take();
 }
 
