@@ -13,6 +13,7 @@ import { saveCommand } from './commands/save.js';
 import { tagCommand } from './commands/tag.js';
 import { verifyCommand } from './commands/verify.js';
 import { watchCommand } from './commands/watch.js';
+import { completionCommand } from './completion.js';
 import { EXIT } from './exit-codes.js';
 import { VERSION } from './version.js';
 
@@ -54,6 +55,7 @@ export function createProgram(): Command {
   pruneCommand(program);
   tagCommand(program);
   demoCommand(program);
+  completionCommand(program);
   for (const command of program.commands) command.copyInheritedSettings(program);
   return program;
 }
