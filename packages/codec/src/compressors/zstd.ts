@@ -1,4 +1,5 @@
 import * as zlib from 'node:zlib';
+import type { Compressor } from '@fitdoc/interface';
 import { damaged } from '../errors.js';
 import { ownBytes } from '../own.js';
 import type { TransientCompressor } from './transient.js';
@@ -28,11 +29,11 @@ export function nodeHasZstd(): boolean {
  */
 export async function createZstdCompressor(
   implementation: ZstdImplementation = nodeHasZstd() ? 'node' : 'wasm',
-): Promise<TransientCompressor> {
+): Promise<Compressor> {
   const binding = implementation === 'node' ? nodeBinding() : await wasmBinding();
   const compressTransiently = (input: Uint8Array, level: number): Uint8Array =>
     binding.compress(input, Math.min(HIGHEST_LEVEL, Math.max(LOWEST_LEVEL, Math.round(level))));
-  return {
+  const compressor: TransientCompressor = {
     specificationVersion: 'compressor-v1',
     name: 'zstd',
     compressTransiently,
@@ -49,6 +50,7 @@ export async function createZstdCompressor(
       return ownBytes(raw);
     },
   };
+  return compressor;
 }
 
 /** The part of Node's zlib that is younger than the oldest Node which fitdoc runs on. */
