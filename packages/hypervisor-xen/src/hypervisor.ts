@@ -1,4 +1,5 @@
 import { FitdocError, type Hypervisor } from '@fitdoc/interface';
+import { openDirect } from './direct/open.js';
 import { LocalShell, SshShell, type HostShell } from './host/shell.js';
 import { attachDomain } from './machine/attach.js';
 import { restoreDomain, restoreFile } from './restore/restore.js';
@@ -48,7 +49,7 @@ export const hypervisor: Hypervisor = {
   supports: Object.freeze({ attach: true, restore: true }),
   async attach(location, options = {}) {
     const name = domainName(location, 'xen:DOMAIN');
-    return await attachDomain(new LocalShell(), name, 'xen', options, undefined);
+    return await attachDomain(new LocalShell(), name, 'xen', options, openDirect);
   },
   async restore(location, source, options = {}) {
     if (location.includes('/')) return await restoreFile(location, source, options);
@@ -68,7 +69,7 @@ export const hypervisorSsh: Hypervisor = {
   supports: Object.freeze({ attach: true, restore: true }),
   async attach(location, options = {}) {
     const { shell, name } = remote(location, options.config);
-    return await attachDomain(shell, name, 'xen+ssh', options, undefined);
+    return await attachDomain(shell, name, 'xen+ssh', options);
   },
   async restore(location, source, options = {}) {
     const { shell, name } = remote(location, options.config);

@@ -81,12 +81,14 @@ export async function attachDomain(
   name: string,
   scheme: string,
   options: AttachOptions,
-  direct: DirectPath | undefined,
+  openDirect?: (xen: XenInfo) => Promise<DirectPath | string>,
 ): Promise<Machine> {
   const config = readConfig(options.config);
   const xen = await xenInfo(shell, options.signal);
   const domain = await findDomain(shell, name, options.signal);
   refuseDisks(domain, options);
+  const opened = (await openDirect?.(xen)) ?? 'it is there on the Xen host itself only';
+  const direct = typeof opened === 'string' ? undefined : opened;
   const paths = capturePaths(domain, xen, direct !== undefined);
   const path = config.path ?? paths[0]!;
   if (!paths.includes(path)) {
@@ -100,7 +102,12 @@ export async function attachDomain(
     mode: path === 'save' ? 'save' : 'remus',
     domain: String(domain.domid),
     info,
-    limits: limitsOf(path, domain, xen),
+    limits: [
+      ...limitsOf(path, domain, xen),
+      ...(typeof opened === 'string' && domain.config.guestType === 'pvh'
+        ? [`The dirty log is not read directly: ${opened}.`]
+        : []),
+    ],
     intervalMs: Math.min(1000, Math.max(50, options.intervalMs ?? 200)),
     pauseLimitSeconds: config.pauseLimitSeconds,
     ...(config.holdPages !== undefined && { holdPages: config.holdPages }),

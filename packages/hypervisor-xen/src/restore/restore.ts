@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { open, rename, rm } from 'node:fs/promises';
 import {
   abortError,
@@ -23,7 +22,8 @@ exec 4<&0 </dev/null
 cat <&4 >"$work/pipe" &
 feeder=$!
 exec 4<&-
-xl restore $1 "$work/pipe" >&2
+set -- $1
+xl restore "$@" "$work/pipe" >&2
 status=$?
 kill "$feeder" 2>/dev/null
 rm -rf "$work"
@@ -73,13 +73,18 @@ function readState(source: RestoreSource): RestoredState {
   return state;
 }
 
+/** Writes a chunk and waits for room; false when the reader is gone. */
+async function write(child: HostProcess, chunk: Uint8Array): Promise<boolean> {
+  return await new Promise((resolve) => {
+    if (child.stdin.destroyed) resolve(false);
+    else child.stdin.write(chunk, (error) => resolve(!error));
+  });
+}
+
 async function feed(child: HostProcess, source: RestoreSource, options: XenStreamOptions): Promise<void> {
   for await (const chunk of xenStream(source, options)) {
-    if (child.stdin.destroyed) return;
-    // Chunks are reused by the stream, and a pipe may keep what it was given.
-    if (!child.stdin.write(Buffer.from(chunk))) {
-      await Promise.race([once(child.stdin, 'drain'), once(child.stdin, 'close')]);
-    }
+    // When xl has ended early, its exit code tells why.
+    if (!(await write(child, chunk))) return;
   }
   child.stdin.end();
 }
@@ -97,7 +102,7 @@ export async function restoreDomain(
   const state = readState(source);
   await checkHost(shell, state, name, options.signal);
   const { paused, uuid } = options.config ?? {};
-  const child = shell.start(RESTORE_SCRIPT, [paused === true ? '-p' : '-q']);
+  const child = shell.start(RESTORE_SCRIPT, [paused === true ? '-p' : '']);
   child.stdin.on('error', () => {});
   let words = '';
   for (const stream of [child.stdout, child.stderr]) {

@@ -101,6 +101,7 @@ export class StreamCollector implements XenStreamHandler {
       const pfn = pfns[index]!;
       const type = types[index]!;
       const before = known.get(pfn);
+      if (before === type && !hasData(type)) continue;
       known.set(pfn, type);
       if (hasData(type) || before === PAGE_TYPE.ABSENT) continue;
       // The domain gave the page back: what the image still holds of it must go.

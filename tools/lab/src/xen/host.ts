@@ -81,7 +81,7 @@ export class XenHost {
     ];
     // The emulator must not outlive a test runner that was killed.
     const guard = hasProgram('setpriv') ? ['setpriv', '--pdeathsig', 'KILL'] : [];
-    const [program, ...rest] = [...guard, 'nice', '-n', '5', 'qemu-system-x86_64', ...parameters];
+    const [program, ...rest] = [...guard, 'qemu-system-x86_64', ...parameters];
     const log = openSync(join(folder, 'qemu.log'), 'w');
     const child = spawn(program!, rest, { stdio: ['ignore', log, log] });
     closeSync(log);

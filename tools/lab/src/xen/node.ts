@@ -35,7 +35,8 @@ export function shipPackages(host: XenHost, repository: string, names: readonly 
     if (!existsSync(link)) continue;
     const source = realpathSync(link);
     mkdirSync(join(target, name), { recursive: true });
-    const inner = ['src', 'test', 'node_modules', '.turbo', '.reports', 'doc', 'vendor'];
+    const own = ['src', 'test', 'assembly', '.turbo', '.reports'];
+    const inner = ['node_modules', ...(name.startsWith('@fitdoc/') ? own : ['doc', 'vendor'])];
     cpSync(source, join(target, name), {
       recursive: true,
       dereference: true,

@@ -1,0 +1,97 @@
+import type { LibraryPaths } from './libraries.js';
+
+type Call = (...values: unknown[]) => number;
+type PointerCall = (...values: unknown[]) => unknown;
+
+/** The C functions in use, under their own names. Pointers are opaque. */
+export interface XenCalls {
+  readonly errno: () => number;
+  readonly view: (pointer: unknown, length: number) => Uint8Array;
+  readonly xc_interface_open: PointerCall;
+  readonly xc_interface_close: Call;
+  readonly xc_domain_getinfo: Call;
+  readonly xc_domain_maximum_gpfn: Call;
+  readonly xc_get_pfn_type_batch: Call;
+  readonly xc_shadow_control: Call;
+  readonly xc_logdirty_control: (...values: unknown[]) => number | bigint;
+  readonly xc__hypercall_buffer_alloc_pages: PointerCall;
+  readonly xc__hypercall_buffer_free_pages: Call;
+  readonly xc_domain_hvm_getcontext: Call;
+  readonly xc_hvm_param_get: Call;
+  readonly xc_domain_get_tsc_info: Call;
+  readonly xc_domain_resume: Call;
+  readonly xc_cpu_policy_init: PointerCall;
+  readonly xc_cpu_policy_destroy: Call;
+  readonly xc_cpu_policy_get_domain: Call;
+  readonly xc_cpu_policy_get_size: Call;
+  readonly xc_cpu_policy_serialise: Call;
+  readonly xenforeignmemory_open: PointerCall;
+  readonly xenforeignmemory_close: Call;
+  readonly xenforeignmemory_map: PointerCall;
+  readonly xenforeignmemory_unmap: Call;
+  readonly xs_open: PointerCall;
+  readonly xs_close: Call;
+  readonly xs_read: PointerCall;
+  readonly xs_write: Call;
+  readonly xs_resume_domain: Call;
+  readonly free: Call;
+}
+
+const CONTROL = [
+  'void *xc_interface_open(void *logger, void *builder, unsigned int flags)',
+  'int xc_interface_close(void *xch)',
+  'int xc_domain_getinfo(void *xch, uint32_t first, unsigned int count, void *info)',
+  'int xc_domain_maximum_gpfn(void *xch, uint32_t domid, void *gpfn)',
+  'int xc_get_pfn_type_batch(void *xch, uint32_t domid, unsigned int count, void *pfns)',
+  'int xc_shadow_control(void *xch, uint32_t domid, unsigned int op, void *mb, unsigned int mode)',
+  'long long xc_logdirty_control(void *xch, uint32_t domid, unsigned int op, void *bitmap, unsigned long pages, unsigned int mode, void *stats)',
+  'void *xc__hypercall_buffer_alloc_pages(void *xch, void *buffer, int pages)',
+  'void xc__hypercall_buffer_free_pages(void *xch, void *buffer, int pages)',
+  'int xc_domain_hvm_getcontext(void *xch, uint32_t domid, void *context, uint32_t size)',
+  'int xc_hvm_param_get(void *xch, uint32_t domid, uint32_t parameter, void *value)',
+  'int xc_domain_get_tsc_info(void *xch, uint32_t domid, void *mode, void *nsec, void *khz, void *incarnation)',
+];
+const GUEST = [
+  'int xc_domain_resume(void *xch, uint32_t domid, int fast)',
+  'void *xc_cpu_policy_init()',
+  'void xc_cpu_policy_destroy(void *policy)',
+  'int xc_cpu_policy_get_domain(void *xch, uint32_t domid, void *policy)',
+  'int xc_cpu_policy_get_size(void *xch, void *leaves, void *msrs)',
+  'int xc_cpu_policy_serialise(void *xch, void *policy, void *leaves, void *leaf_count, void *msrs, void *msr_count)',
+];
+const FOREIGN_MEMORY = [
+  'void *xenforeignmemory_open(void *logger, unsigned int flags)',
+  'int xenforeignmemory_close(void *handle)',
+  'void *xenforeignmemory_map(void *handle, uint32_t domid, int protection, size_t pages, void *pfns, void *errors)',
+  'int xenforeignmemory_unmap(void *handle, void *address, size_t pages)',
+];
+const STORE = [
+  'void *xs_open(unsigned long flags)',
+  'void xs_close(void *handle)',
+  'void *xs_read(void *handle, uint32_t transaction, const char *path, void *length)',
+  'bool xs_write(void *handle, uint32_t transaction, const char *path, const char *data, unsigned int length)',
+  'bool xs_resume_domain(void *handle, unsigned int domid)',
+];
+
+/** Loads Xen's libraries. Throws whatever the loader says. */
+export async function bindXen(paths: LibraryPaths): Promise<XenCalls> {
+  const { default: koffi } = await import('koffi');
+  const calls: Record<string, unknown> = {
+    errno: () => koffi.errno(),
+    // A view is of memory that C frees: it must not be used after its unmapping.
+    view: (pointer: unknown, length: number) => new Uint8Array(koffi.view(pointer, length)),
+  };
+  const bind = (path: string, prototypes: readonly string[]) => {
+    const library = koffi.load(path);
+    for (const prototype of prototypes) {
+      const name = /(\w+)\(/.exec(prototype)![1]!;
+      calls[name] = library.func(prototype) as unknown;
+    }
+  };
+  bind(paths.control, CONTROL);
+  bind(paths.guest, GUEST);
+  bind(paths.foreignMemory, FOREIGN_MEMORY);
+  bind(paths.store, STORE);
+  bind('libc.so.6', ['void free(void *pointer)']);
+  return calls as unknown as XenCalls;
+}
