@@ -1,4 +1,5 @@
-import { ByteQueue, type Parse } from '../../src/stream/byte-queue.js';
+import type { ByteQueue} from '../../src/stream/byte-queue.js';
+import { type Parse } from '../../src/stream/byte-queue.js';
 
 /** Runs a parser over bytes that come in chunks of the given sizes (repeated); throws when they run out. */
 export function feed<Result>(parse: Parse<Result>, queue: ByteQueue, chunks: Iterator<Uint8Array>): Result {

@@ -64,6 +64,7 @@ export async function startGuest(options: GuestOptions): Promise<RunningGuest> {
   const args = [...(await machineArguments(options)), '-qmp', `unix:${qmpPath},server=on,wait=off`];
   args.push('-chardev', `file,id=console,path=${serialPath}`, '-serial', 'chardev:console');
   const child = spawn('qemu-system-x86_64', args, {
+    cwd: directory,
     stdio: ['ignore', log.fd, log.fd],
     env: { ...process.env, ...preload },
   });
