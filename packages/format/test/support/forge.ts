@@ -14,13 +14,15 @@ export interface ForgedRecord {
 
 export interface Forgery {
   readonly records: readonly ForgedRecord[];
+  /** Records behind those, of which the index says nothing. */
+  readonly unlisted?: readonly ForgedRecord[];
   readonly summary: Uint8Array;
   readonly version?: number;
   readonly end?: Partial<EndRecord>;
 }
 
 /** A whole object around the given records: whatever is wrong with it is wrong on purpose. */
-export function forge({ records, summary, version = 1, end = {} }: Forgery): Uint8Array {
+export function forge({ records, unlisted = [], summary, version = 1, end = {} }: Forgery): Uint8Array {
   const prefix = encodePrefix(version);
   const parts = [prefix];
   const index = new IndexBuilder();
@@ -28,6 +30,10 @@ export function forge({ records, summary, version = 1, end = {} }: Forgery): Uin
   for (const { type, payload, claim } of records) {
     const range = { firstGfn: 0, lastGfn: 0, pages: 0 };
     index.add({ type, length: payload.length, offset, ...range, ...sealRecord(type, payload), ...claim });
+    parts.push(sealedRecord(type, payload));
+    offset += recordSize(payload.length);
+  }
+  for (const { type, payload } of unlisted) {
     parts.push(sealedRecord(type, payload));
     offset += recordSize(payload.length);
   }
