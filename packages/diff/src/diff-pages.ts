@@ -1,8 +1,7 @@
 import { MAX_BATCH_PAGES, PAGE_SIZE, WORDS_PER_PAGE, type PageBatch } from '@fitdoc/interface';
 import { invalid, requireInteger } from './arguments.js';
-import { gatherSegment, WHOLE_ABOVE } from './gather.js';
+import { gatherSegment, joinBatches, WHOLE_ABOVE } from './gather.js';
 import { Shard } from './shard.js';
-import { concat } from './twin-gather.js';
 
 export interface DiffOptions {
   /** Pages with more changed words than this are stored whole. Default 503, where words cost as much. */
@@ -34,14 +33,7 @@ export function diffPages(next: Uint8Array, image: Uint8Array, options: DiffOpti
   for (let start = 0; start < changed.length; start += GROUP_PAGES) {
     parts.push(diffGroup(next, image, changed.slice(start, start + GROUP_PAGES), wholeAbove));
   }
-  const join = (key: 'kinds' | 'masks' | 'words' | 'pages') => concat(parts.map((part) => part[key]));
-  return {
-    gfns: Uint32Array.from(changed),
-    kinds: join('kinds'),
-    masks: join('masks'),
-    words: join('words'),
-    pages: join('pages'),
-  };
+  return { ...joinBatches(parts), gfns: Uint32Array.from(changed) };
 }
 
 function differingPages(next: Uint8Array, image: Uint8Array): number[] {
@@ -67,7 +59,7 @@ function diffGroup(next: Uint8Array, image: Uint8Array, gfns: number[], wholeAbo
   shard.kernel.diffSlots(0, gfns.length);
   const pages = Uint32Array.from(gfns, (_, slot) => slot);
   const forced = new Uint8Array(gfns.length);
-  const batch = gatherSegment({ shard, firstGfn: 0, pages, forced }, wholeAbove);
+  const batch = gatherSegment({ shard, pages, forced }, wholeAbove);
   shard.kernel.clearPending();
   gfns.forEach((gfn, slot) => {
     image.set(shard.image.subarray(slot * PAGE_SIZE, (slot + 1) * PAGE_SIZE), gfn * PAGE_SIZE);
@@ -76,7 +68,7 @@ function diffGroup(next: Uint8Array, image: Uint8Array, gfns: number[], wholeAbo
 }
 
 function createScratch(): Shard {
-  const shard = Shard.create('scratch', GROUP_PAGES, GROUP_PAGES, 'wasm');
+  const shard = Shard.create(GROUP_PAGES, GROUP_PAGES, { id: 'scratch', firstGfn: 0, kernel: 'wasm' });
   shard.touched.fill(-1);
   for (let slot = 0; slot < GROUP_PAGES; slot++) shard.slotPage[slot] = slot;
   return shard;

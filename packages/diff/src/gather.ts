@@ -7,7 +7,6 @@ import { gatherPlainly } from './twin-gather.js';
 /** Pages of one shard, by the shard's own numbers, with what the batch shall call them. */
 export interface Segment {
   readonly shard: Shard;
-  readonly firstGfn: number;
   readonly pages: Uint32Array;
   /** 1 for pages to store whole. */
   readonly forced: Uint8Array;
@@ -17,13 +16,13 @@ export interface Segment {
 export const WHOLE_ABOVE = (PAGE_SIZE - 64) / 8 - 1;
 
 /** The columns of one shard's part of a batch. */
-export function gatherSegment(segment: Segment, wholeAbove: number): PageBatch {
+export function gatherSegment(segment: Segment, wholeAbove: number, take: Take = ownMemory): PageBatch {
   const { shard } = segment;
   const kernel = shard.kernel.gather;
   const lock = kernel ? acquireBlock(shard) : -1;
   if (!kernel || lock < 0) return gatherPlainly(segment, wholeAbove);
   try {
-    return fromBlock(segment, kernel, shard.layout.blocks + lock * BLOCK.size, wholeAbove);
+    return fromBlock(segment, kernel, shard.layout.blocks + lock * BLOCK.size, wholeAbove, take);
   } finally {
     Atomics.and(shard.control, CONTROL.blockLocks, ~(1 << lock));
   }
@@ -37,25 +36,38 @@ function acquireBlock(shard: Shard): number {
   return -1;
 }
 
-function fromBlock(segment: Segment, kernel: GatherKernel, block: number, wholeAbove: number): PageBatch {
+function fromBlock(
+  segment: Segment,
+  kernel: GatherKernel,
+  block: number,
+  wholeAbove: number,
+  take: Take,
+): PageBatch {
   const { shard, pages, forced } = segment;
   const { buffer } = shard;
   const count = pages.length;
   new Uint32Array(buffer, block + BLOCK.list, count).set(pages);
   const kinds = new Uint8Array(buffer, block + BLOCK.kinds, count);
   kinds.set(forced);
-  const words = unfilled(kernel.classify(block, count, wholeAbove) * 8);
+  const words = take(kernel.classify(block, count, wholeAbove) * 8);
   for (let from = 0, out = 0; out < words.length;) {
     const bytes = kernel.words(block, from, count);
     words.set(new Uint8Array(buffer, block + BLOCK.words, bytes), out);
     out += bytes;
     from = new Uint32Array(buffer, block, 1)[0]!;
   }
-  return columns(segment, kinds, new Uint8Array(buffer, block + BLOCK.masks), words);
+  return columns(segment, kinds, new Uint8Array(buffer, block + BLOCK.masks), words, take);
 }
 
-function columns(segment: Segment, found: Uint8Array, masks: Uint8Array, words: Uint8Array): PageBatch {
-  const { shard, pages, firstGfn } = segment;
+function columns(
+  segment: Segment,
+  found: Uint8Array,
+  masks: Uint8Array,
+  words: Uint8Array,
+  take: Take,
+): PageBatch {
+  const { shard, pages } = segment;
+  const { firstGfn } = shard.handle;
   let kept = 0;
   let whole = 0;
   let masked = 0;
@@ -66,7 +78,7 @@ function columns(segment: Segment, found: Uint8Array, masks: Uint8Array, words: 
   }
   const gfns = new Uint32Array(kept);
   const kinds = new Uint8Array(kept);
-  const content = unfilled(whole * PAGE_SIZE);
+  const content = take(whole * PAGE_SIZE);
   let out = 0;
   let offset = 0;
   for (let index = 0; index < pages.length; index++) {
@@ -82,7 +94,46 @@ function columns(segment: Segment, found: Uint8Array, masks: Uint8Array, words: 
   return { gfns, kinds, masks: masks.slice(0, masked * 64), words, pages: content };
 }
 
-/** Memory of its own that is about to be overwritten as a whole. */
-function unfilled(bytes: number): Uint8Array {
-  return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
+/** Several batches, in ascending order, as one. */
+export function joinBatches(parts: readonly PageBatch[], take: Take = ownMemory): PageBatch {
+  const [first] = parts;
+  if (parts.length === 1 && first) return first;
+  const gfns = new Uint32Array(parts.reduce((sum, part) => sum + part.gfns.length, 0));
+  let out = 0;
+  for (const part of parts) {
+    gfns.set(part.gfns, out);
+    out += part.gfns.length;
+  }
+  const join = (key: 'kinds' | 'masks' | 'words' | 'pages', memory: Take) => {
+    const column = memory(parts.reduce((sum, part) => sum + part[key].length, 0));
+    let offset = 0;
+    for (const part of parts) {
+      column.set(part[key], offset);
+      offset += part[key].length;
+    }
+    return column;
+  };
+  return {
+    gfns,
+    kinds: join('kinds', ownMemory),
+    masks: join('masks', ownMemory),
+    words: join('words', take),
+    pages: join('pages', take),
+  };
+}
+
+/** Gives memory for a column, to be overwritten as a whole. */
+export type Take = (bytes: number) => Uint8Array;
+
+/** Memory that belongs to the batch alone. */
+export const ownMemory: Take = (bytes) => new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
+
+/** Memory from a caller's buffer as long as it lasts. */
+export function takeFrom(buffer: Uint8Array): Take {
+  let used = 0;
+  return (bytes) => {
+    if (used + bytes > buffer.length) return ownMemory(bytes);
+    used += bytes;
+    return buffer.subarray(used - bytes, used);
+  };
 }

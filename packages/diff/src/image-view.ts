@@ -9,9 +9,8 @@ import {
 import { applyChange, changesOf } from './apply.js';
 import { invalid, requireInteger, requireRun } from './arguments.js';
 import { clearBit, countBits, lowestBit, setBit } from './bits.js';
-import { gatherSegment, WHOLE_ABOVE, type Segment } from './gather.js';
+import { gatherSegment, joinBatches, ownMemory, takeFrom, WHOLE_ABOVE, type Segment } from './gather.js';
 import { Shard, type ShardHandle } from './shard.js';
-import { concat } from './twin-gather.js';
 
 /** An image as it travels to another thread: structured-cloneable, the memory itself is shared. */
 export interface ImageHandle {
@@ -25,6 +24,11 @@ export interface GatherOptions {
   readonly wholeAbove?: number | undefined;
   /** One byte a gfn; not 0: store the page whole, even if nothing of it is pending. */
   readonly forceWhole?: Uint8Array | undefined;
+  /**
+   * Where to put the batch's words and pages, as far as it has room: 4 MiB suffice for any batch. It is good
+   * until the buffer is used again. Default: memory of the batch's own, which costs more than to fill it.
+   */
+  readonly into?: Uint8Array | undefined;
 }
 
 /**
@@ -93,24 +97,19 @@ export class ImageView {
 
   /**
    * Lays the pending changes of up to 1024 pages (strictly ascending) out as a batch, with the content that
-   * the image has now. Pages with nothing pending are left out unless forced. All memory of the batch is its
-   * own. Requires that everything staged for these pages is settled.
+   * the image has now. Pages with nothing pending are left out unless forced. Requires that everything staged for these pages is settled.
    */
   gather(gfns: Uint32Array, options: GatherOptions = {}): PageBatch {
     const wholeAbove = options.wholeAbove ?? WHOLE_ABOVE;
     requireInteger('wholeAbove', wholeAbove, 0, WORDS_PER_PAGE);
-    const parts = this.#segments(gfns, options.forceWhole).map((part) => gatherSegment(part, wholeAbove));
-    const [first] = parts;
-    if (parts.length === 1 && first) return first;
-    const join = (key: 'kinds' | 'masks' | 'words' | 'pages') => concat(parts.map((part) => part[key]));
-    const numbers = parts.flatMap((part) => [...part.gfns]);
-    return {
-      gfns: Uint32Array.from(numbers),
-      kinds: join('kinds'),
-      masks: join('masks'),
-      words: join('words'),
-      pages: join('pages'),
-    };
+    const take = options.into ? takeFrom(options.into) : ownMemory;
+    const segments = this.#segments(gfns, options.forceWhole);
+    // With several parts `take` gives memory for the joined columns only.
+    const partTake = segments.length === 1 ? take : ownMemory;
+    return joinBatches(
+      segments.map((part) => gatherSegment(part, wholeAbove, partTake)),
+      take,
+    );
   }
 
   /** Writes a batch's content into the image; it does not become pending. What is pending stays so. */
@@ -162,7 +161,6 @@ export class ImageView {
       const forced = forceWhole ? forceWhole.slice(start, end) : new Uint8Array(end - start);
       segments.push({
         shard: this.shard(index),
-        firstGfn,
         pages: gfns.subarray(start, end).map((gfn) => gfn - firstGfn),
         forced,
       });

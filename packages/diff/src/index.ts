@@ -5,4 +5,10 @@ export { MemoryImage, type CaptureStats, type MemoryImageOptions } from './memor
 export { DiffPool, type DiffPoolOptions, type PagePair, type PoolCallOptions } from './pool.js';
 export type { SettleOptions } from './settle.js';
 export type { KernelKind, ShardHandle } from './shard.js';
-export { runDiffTask, type DiffResult, type DiffTask } from './task.js';
+export {
+  runDiffTask,
+  runGatherTask,
+  type DiffResult,
+  type DiffTask,
+  type GatherTaskOptions,
+} from './task.js';

@@ -75,7 +75,7 @@ export class MemoryImage extends ImageView implements PageSink {
     const shards: Shard[] = [];
     for (let first = 0; first < pages; first += shardPages) {
       const size = Math.min(shardPages, pages - first);
-      shards.push(Shard.create(`${id}/${shards.length}`, size, slots, kernel));
+      shards.push(Shard.create(size, slots, { id: `${id}/${shards.length}`, firstGfn: first, kernel }));
     }
     return new MemoryImage(pages, shardPages, shards, stagingPages);
   }

@@ -23,6 +23,9 @@ export interface PagePair {
   readonly image: Uint8Array;
 }
 
+/** Tasks a worker holds at a time, so that it need not wait for this thread between two. */
+const TASKS_AHEAD = 2;
+
 /** Worker threads that compare pages. */
 export class DiffPool {
   readonly workers: number;
@@ -38,6 +41,7 @@ export class DiffPool {
       name: 'runTask',
       minThreads: workers,
       maxThreads: workers,
+      concurrentTasksPerWorker: TASKS_AHEAD,
     });
   }
 
@@ -107,9 +111,10 @@ export class DiffPool {
     }
   }
 
-  /** Waits for an idle thread, so that a task which is handed over starts at once and cannot be cancelled. */
+  /** Waits until a thread has room. What is handed over is never cancelled: that would kill the thread. */
   async #turn(): Promise<void> {
-    if (this.#running >= this.workers) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.#running >= this.workers * TASKS_AHEAD)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#running++;
   }
 

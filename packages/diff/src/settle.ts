@@ -1,6 +1,6 @@
 import { abortError, FitdocError, isFitdocError, throwIfAborted } from '@fitdoc/interface';
 import type { Chunk, Staging } from './staging.js';
-import { runDiffTask, type DiffResult, type DiffTask } from './task.js';
+import { MOST_TASK_PAGES, runDiffTask, type DiffResult, type DiffTask } from './task.js';
 
 export interface SettleOptions {
   /**
@@ -19,7 +19,6 @@ interface Part {
 }
 
 const LEAST_TASK_PAGES = 256;
-const MOST_TASK_PAGES = 2048;
 
 /** Compares everything staged. What failed or was not started stays staged for the next time. */
 export async function settleStaging(staging: Staging, options: SettleOptions): Promise<void> {
@@ -73,7 +72,7 @@ function split(staging: Staging): Part[] {
     for (let start = 0; start < group.length;) {
       let size = 0;
       let end = start;
-      while (end < group.length && size < aim) size += group[end++]!.used;
+      while (end < group.length && (size === 0 || size + group[end]!.used <= aim)) size += group[end++]!.used;
       parts.push(partOf(staging, group.slice(start, end)));
       start = end;
     }

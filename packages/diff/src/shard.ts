@@ -13,6 +13,8 @@ export type KernelKind = 'wasm' | 'typescript';
 export interface ShardHandle {
   readonly id: string;
   readonly memory: SharedMemory;
+  /** The image's number for the shard's first page. */
+  readonly firstGfn: number;
   readonly kernel: KernelKind;
 }
 
@@ -60,7 +62,7 @@ export class Shard {
   }
 
   /** Makes a new shard, all zero. Errors: MEMORY_BUDGET when the host refuses the address space. */
-  static create(id: string, pages: number, slotCount: number, kernel: KernelKind): Shard {
+  static create(pages: number, slotCount: number, own: Omit<ShardHandle, 'memory'>): Shard {
     const layout = layoutOf(pages, slotCount);
     const memory = allocate(layout.bytes);
     const control = new Uint32Array(memory.buffer, CONTROL_OFFSET, 64);
@@ -82,7 +84,7 @@ export class Shard {
       'slots',
     ] as const;
     for (const part of parts) control[CONTROL[part]] = layout[part];
-    return new Shard({ id, memory, kernel }, layout);
+    return remember(new Shard({ ...own, memory }, layout));
   }
 
   /** The shard behind a handle that came from another thread. Cheap when this thread attached it before. */
@@ -96,10 +98,7 @@ export class Shard {
       });
     }
     const layout = layoutOf(control[CONTROL.pages] ?? 0, control[CONTROL.slotCount] ?? 0);
-    const shard = new Shard(handle, layout);
-    attached.set(handle.id, new WeakRef(shard));
-    forget.register(shard, handle.id);
-    return shard;
+    return remember(new Shard(handle, layout));
   }
 
   /** Whether the page's image is known to be all zero without looking at it. */
@@ -113,6 +112,12 @@ const attached = new Map<string, WeakRef<Shard>>();
 const forget = new FinalizationRegistry<string>((id) => {
   if (attached.get(id)?.deref() === undefined) attached.delete(id);
 });
+
+function remember(shard: Shard): Shard {
+  attached.set(shard.handle.id, new WeakRef(shard));
+  forget.register(shard, shard.handle.id);
+  return shard;
+}
 
 function allocate(bytes: number): SharedMemory {
   const wasmPages = bytes / 65536;

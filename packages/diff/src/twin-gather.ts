@@ -4,7 +4,8 @@ import type { Segment } from './gather.js';
 
 /** What `gatherSegment` does, in plain TypeScript: its oracle, and the way on when scratch memory is short. */
 export function gatherPlainly(segment: Segment, wholeAbove: number): PageBatch {
-  const { shard, firstGfn, forced } = segment;
+  const { shard, forced } = segment;
+  const { firstGfn } = shard.handle;
   const gfns: number[] = [];
   const kinds: number[] = [];
   const masks: Uint8Array[] = [];

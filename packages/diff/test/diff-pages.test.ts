@@ -28,7 +28,7 @@ describe('diffPages', () => {
       applyBatch(batch, replica);
       expect(equalBytes(image, next) && equalBytes(plainImage, next) && equalBytes(replica, next)).toBe(true);
     });
-    fc.assert(property, { numRuns: 150 });
+    fc.assert(property, { numRuns: 80 });
   });
 
   it('tells the kinds of change apart', () => {
