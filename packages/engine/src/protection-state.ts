@@ -9,6 +9,8 @@ import type { EncodeSettings } from './tasks.js';
 export interface ChainHead {
   readonly entry: CheckpointEntry;
   readonly deviceState: readonly DeviceState[];
+  /** Checkpoints from the base to this one, both included. */
+  readonly chainLength: number;
   /** Device state deltas since it was last stored whole. */
   readonly deviceStateDepth: number;
 }

@@ -88,6 +88,11 @@ export class Protection {
     return this.#state.head;
   }
 
+  /** Checkpoints in the chain that the next one builds on. */
+  get chainLength(): number {
+    return this.#state.head?.chainLength ?? 0;
+  }
+
   /** Increments that rebuilding the most changed page takes. Walks all pages. */
   get deepestPage(): number {
     return this.#state.depth.deepest();

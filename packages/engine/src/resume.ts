@@ -85,6 +85,7 @@ async function load(state: ProtectionState, from: CheckpointEntry, options: Call
   state.head = {
     entry: from,
     deviceState: await readDeviceState(chain.links),
+    chainLength: chain.links.length,
     deviceStateDepth: Number.POSITIVE_INFINITY,
   };
 }

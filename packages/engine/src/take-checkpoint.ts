@@ -87,6 +87,7 @@ async function store(
   state.head = {
     entry,
     deviceState: harvest.deviceState,
+    chainLength: (head?.chainLength ?? 0) + 1,
     deviceStateDepth: head && deltaPays(state) ? head.deviceStateDepth + 1 : 0,
   };
   state.nextSequence = entry.sequence + 1;

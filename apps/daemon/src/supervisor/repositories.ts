@@ -1,0 +1,84 @@
+import type { AdapterRegistry } from '@fitdoc/adapters';
+import { isFitdocError, type Store } from '@fitdoc/interface';
+import { Repository } from '@fitdoc/repository';
+import { limitBandwidth } from '@fitdoc/store-decorators';
+import type { RepositorySettings } from '../config/schema.js';
+
+interface Open {
+  readonly settings: RepositorySettings;
+  readonly store: Store;
+  readonly repository: Repository;
+}
+
+/** The repositories of the configuration, each opened when it is first needed and shared by its machines. */
+export class Repositories {
+  readonly #registry: AdapterRegistry;
+  #settings: Readonly<Record<string, RepositorySettings>> = {};
+  readonly #open = new Map<string, Promise<Open>>();
+
+  constructor(registry: AdapterRegistry) {
+    this.#registry = registry;
+  }
+
+  /** Takes over new settings. A repository whose settings changed is opened again at its next use. */
+  configure(settings: Readonly<Record<string, RepositorySettings>>): void {
+    const changed = Object.keys(this.#settings).filter(
+      (name) => JSON.stringify(this.#settings[name]) !== JSON.stringify(settings[name]),
+    );
+    this.#settings = settings;
+    for (const name of changed) {
+      const open = this.#open.get(name);
+      this.#open.delete(name);
+      void open?.then(close, () => undefined);
+    }
+  }
+
+  get names(): string[] {
+    return Object.keys(this.#settings);
+  }
+
+  async get(name: string): Promise<Repository> {
+    let open = this.#open.get(name);
+    if (!open) {
+      open = this.#openNow(name);
+      this.#open.set(name, open);
+      // A failure is not remembered: the next use tries again.
+      open.catch(() => this.#open.delete(name));
+    }
+    return (await open).repository;
+  }
+
+  async close(): Promise<void> {
+    const all = [...this.#open.values()];
+    this.#open.clear();
+    await Promise.allSettled(all.map((open) => open.then(close)));
+  }
+
+  async #openNow(name: string): Promise<Open> {
+    const settings = this.#settings[name];
+    if (!settings) throw new Error(`There is no repository ${name} in the configuration.`);
+    const { location, create, config, bandwidth } = settings;
+    const bare = await this.#registry.openStore(location, { create, ...(config && { config }) });
+    const store = bandwidth === undefined ? bare : limitBandwidth(bare, { bytesPerSecond: bandwidth });
+    try {
+      return { settings, store, repository: await openOrMake(store, create) };
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  }
+}
+
+async function openOrMake(store: Store, create: boolean): Promise<Repository> {
+  try {
+    return await Repository.open(store);
+  } catch (error) {
+    if (!create || !isFitdocError(error, 'REPOSITORY_NOT_FOUND')) throw error;
+    return Repository.init(store);
+  }
+}
+
+async function close({ repository, store }: Open): Promise<void> {
+  await repository.close();
+  await store.close();
+}
