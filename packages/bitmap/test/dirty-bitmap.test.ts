@@ -67,7 +67,7 @@ function apply(bitmap: DirtyBitmap, model: boolean[], action: Step): void {
 }
 
 test('behaves like an array of booleans', () => {
-  const size = fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 200_000 }));
+  const size = fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 70_000 }));
   fc.assert(
     fc.property(size, fc.array(step, { maxLength: 12 }), (pages, steps) => {
       const bitmap = new DirtyBitmap(pages);
@@ -82,7 +82,7 @@ test('behaves like an array of booleans', () => {
       expect(fromRuns).toEqual(expected);
       for (const gfn of [0, pages >> 1, pages - 1]) expect(bitmap.test(gfn)).toBe(model[gfn]);
     }),
-    { numRuns: 200 },
+    { numRuns: 120 },
   );
 });
 

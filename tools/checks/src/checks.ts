@@ -51,8 +51,8 @@ export const unused: Check = {
   },
 };
 
-/** What a package needs to have to be understood, and used under its licence, on its own. */
-const REQUIRED_FILES = ['package.json', 'README.md', 'dist/index.js', 'dist/index.d.ts'];
+/** What a package needs besides what its exports name, which publint looks for. */
+const REQUIRED_FILES = ['package.json', 'README.md'];
 
 /** The tarballs that would be published: what is in them, that their exports work, and for every resolver. */
 export const publishing: Check = {

@@ -14,17 +14,6 @@ export interface VersionResult {
   readonly detail: string;
 }
 
-interface VitestReport {
-  readonly numPassedTests: number;
-  readonly numFailedTests: number;
-  readonly numPendingTests: number;
-  readonly testResults: readonly {
-    readonly name: string;
-    readonly status: string;
-    readonly message?: string;
-  }[];
-}
-
 /** The oldest major version that package.json promises to run on. */
 export function readSupported(root: string): number {
   const { engines } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
@@ -67,17 +56,16 @@ async function testPackage(root: string, major: number, name: string): Promise<S
   }
   // Not where the package's own test command reports: that one is for the version that runs everything else.
   const reports = await mkdtemp(path.join(os.tmpdir(), 'fitdoc-node-versions-'));
-  const file = path.join(reports, 'report.json');
+  const file = path.join(reports, 'report.xml');
   const vitest = path.join(root, 'node_modules/vitest/vitest.mjs');
   try {
     const outcome = await onNode(major, directory, [
       vitest,
       'run',
-      '--reporter=json',
+      '--reporter=junit',
       `--outputFile=${file}`,
     ]).then(() => undefined, message);
-    const report = JSON.parse(await readFile(file, 'utf8')) as VitestReport;
-    return { name, ...summarize(name, report, outcome) };
+    return { name, ...summarize(name, await readFile(file, 'utf8'), outcome) };
   } catch (error) {
     return { name, passed: 0, skipped: 0, failures: [`${name}: ${message(error)}`] };
   } finally {
@@ -85,17 +73,28 @@ async function testPackage(root: string, major: number, name: string): Promise<S
   }
 }
 
-/** What a report says; a run that failed without a failed test is a failure too, and so is one without tests. */
+/**
+ * What a JUnit report says. A run that failed without a failed test is a failure too, and so is one without
+ * tests.
+ */
 export function summarize(
   name: string,
-  report: VitestReport,
+  report: string,
   outcome: string | undefined,
 ): Omit<SuiteResult, 'name'> {
-  const failed = report.testResults.filter(({ status }) => status === 'failed');
-  const failures = failed.map((each) => `${name}/${path.basename(each.name)} ${each.message ?? ''}`.trim());
+  const suites = [...report.matchAll(/<testsuite ([^>]*)>/g)].map((match) => match[1] ?? '');
+  const count = (suite: string, attribute: string): number =>
+    Number(new RegExp(`\\b${attribute}="(\\d+)"`).exec(suite)?.[1] ?? 0);
+  const sum = (attribute: string): number =>
+    suites.reduce((total, suite) => total + count(suite, attribute), 0);
+  const bad = sum('failures') + sum('errors');
+  const passed = sum('tests') - bad - sum('skipped');
+  const failures = suites
+    .filter((suite) => count(suite, 'failures') + count(suite, 'errors') > 0)
+    .map((suite) => `${name}/${/\bname="([^"]*)"/.exec(suite)?.[1] ?? '?'} failed`);
   if (outcome !== undefined && failures.length === 0) failures.push(`${name}: ${outcome}`);
-  if (report.numPassedTests === 0 && failures.length === 0) failures.push(`${name}: no test ran`);
-  return { passed: report.numPassedTests, skipped: report.numPendingTests, failures };
+  if (passed === 0 && failures.length === 0) failures.push(`${name}: no test ran`);
+  return { passed, skipped: sum('skipped'), failures };
 }
 
 function describe(results: readonly SuiteResult[]): string {
