@@ -23,12 +23,13 @@ const SPARE_CHUNKS = 3;
 
 /** Slots a chunk, and chunks a shard, for a budget of staging pages. */
 export function chunkShape(stagingPages: number): { chunkPages: number; chunksPerShard: number } {
-  const chunkPages = Math.max(1, Math.min(256, Math.floor(stagingPages / 4)));
+  const chunkPages = Math.max(1, Math.min(256, Math.floor(stagingPages / 32)));
   return { chunkPages, chunksPerShard: Math.ceil(stagingPages / chunkPages) + SPARE_CHUNKS };
 }
 
 /**
- * Hands out staging slots. All shards together hold at most `budget` staged pages, and commit about as many;
+ * Hands out staging slots. All shards together hold about `budget` staged pages (up to a
+ * chunk more), and commit as many and a chunk a shard;
  * a reservation may commit that many in each shard it meets, since nobody knows beforehand where pages fall.
  */
 export class Staging {
@@ -144,10 +145,12 @@ export class Staging {
 
   /** Compares the oldest chunks on this thread until one more chunk fits. */
   #makeRoom(shard: Shard, space: ShardSpace): void {
+    // Each shard's last chunk may be partly empty.
+    const limit = this.budget + this.#spaces.size * this.#chunkPages;
     for (;;) {
-      const full = this.#used + this.#chunkPages > this.budget;
+      const full = this.#used >= this.budget;
       const fresh = firstIdle(space.busy) >= space.highWater;
-      const spent = fresh && (this.#committedChunks + 1) * this.#chunkPages > this.budget;
+      const spent = fresh && this.#committedChunks * this.#chunkPages >= limit;
       if (!full && !spent) return;
       const own = this.#oldest(shard);
       const victim = spent ? (own ?? (full ? this.#oldest() : undefined)) : this.#oldest();
