@@ -121,6 +121,11 @@ export class MockGuest {
     this.memory.writePage(gfn, page);
   }
 
+  /** Writes to a page with what it holds already. */
+  touch(gfn: number): void {
+    this.memory.touch(gfn);
+  }
+
   saveDevices(): DeviceState[] {
     return this.devices.save(this.memory.sum);
   }

@@ -69,7 +69,7 @@ export function shapeOf(settings: Settings): Shape {
 /** The first pages of main memory are the kernel's; the workload's begin after them. */
 export const KERNEL_PAGES = 16;
 const ROM_PAGES = 64;
-const VIDEO_PAGES = 1024;
+const VIDEO_PAGES = 256;
 
 /** Main memory, firmware and video memory, numbered through; a recording has main memory alone. */
 export function regionsOf(shape: Shape): MemoryRegion[] {
