@@ -131,10 +131,12 @@ async function oneThread(context: BenchContext, changed: boolean): Promise<Row[]
   }
   const speed = (variant: string) => PIECE / 1e6 / median(samples.get(variant)!);
   const fast = speed('WebAssembly');
+  // A turn of the twin is longer than a time slice: its best turn is the one that nothing interrupted.
+  const twinSpeed = PIECE / 1e6 / Math.min(...samples.get('TypeScript twin')!);
   return rowsOf(changed ? CHANGED : UNCHANGED, [
     { variant: MEMCPY, value: speed(MEMCPY) },
     { variant: 'WebAssembly', value: fast, ratioTo: MEMCPY, atLeast: changed ? 0.65 : 0.85 },
-    { variant: 'TypeScript twin', value: speed('TypeScript twin'), ratioTo: MEMCPY },
+    { variant: 'TypeScript twin', value: twinSpeed, ratioTo: MEMCPY },
     { variant: 'WebAssembly again', value: fast, ratioTo: 'TypeScript twin', atLeast: 4.5 },
   ]);
 }
