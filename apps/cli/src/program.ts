@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { compactCommand } from './commands/compact.js';
+import { copyCommand } from './commands/copy.js';
 import { deleteCommand } from './commands/delete.js';
 import { demoCommand } from './commands/demo.js';
 import { diffCommand } from './commands/diff.js';
@@ -51,6 +52,7 @@ export function createProgram(): Command {
   restoreCommand(program);
   exportCommand(program);
   compactCommand(program);
+  copyCommand(program);
   deleteCommand(program);
   pruneCommand(program);
   tagCommand(program);

@@ -79,12 +79,13 @@ export class Session {
   }
 }
 
-function missing(location: string): (error: unknown) => never {
+/** Turns a store that is not there into a repository that is not there, with what to do. */
+export function missing(location: string): (error: unknown) => never {
   return (error) => {
     if (!(error instanceof Error) || (error as FitdocError).code !== 'STORE_NOT_FOUND') throw error;
     throw new FitdocError('REPOSITORY_NOT_FOUND', `There is no repository at ${location}.`, {
       cause: error,
-      hint: `Make one with: fitdoc init --store ${location}`,
+      hint: `Make one with: fitdoc init --store ${location} (or add --init where a command has it).`,
     });
   };
 }

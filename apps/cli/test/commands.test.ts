@@ -184,6 +184,16 @@ describe('maintenance', () => {
   });
 });
 
+it('fitdoc copy takes a chain to another repository, once', async () => {
+  const other = path.join(place.path, 'copied');
+  const args = ['copy', taken[3]?.id ?? '', '--store', store, '--to', other, '--json'];
+  expect((await fitdoc(...args)).code).toBe(10);
+  const copied = messages(await fitdoc(...args, '--init')).at(-1);
+  expect(copied).toMatchObject({ copied: taken.slice(0, 4).map(({ id }) => id), present: [] });
+  expect(messages(await fitdoc(...args)).at(-1)).toMatchObject({ copied: [] });
+  expect((await fitdoc('verify', '--read-data', '--store', other)).code).toBe(0);
+});
+
 describe('exit codes', () => {
   it.each([
     ['an unknown command', ['frobnicate'], 2],

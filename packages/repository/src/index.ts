@@ -1,3 +1,4 @@
+export { copyCheckpoints, type CopyOptions, type CopyReport } from './copy.js';
 export type { ListFilter } from './catalogue.js';
 export type { Clock } from './clock.js';
 export { REPOSITORY_VERSION, type RepositoryConfig } from './config.js';
