@@ -7,7 +7,7 @@ import {
 } from '@fitdoc/interface';
 import { readConfig, type KvmConfig } from './config.js';
 import { guard } from './guard/guard.js';
-import { describe } from './machine/describe.js';
+import { describe, type Description } from './machine/describe.js';
 import { readDisks } from './machine/disks.js';
 import { machineInfo } from './machine/info.js';
 import { KvmMachine } from './machine/machine.js';
@@ -47,6 +47,7 @@ async function makeReady(qmp: QmpClient, signal: AbortSignal | undefined): Promi
   const { guest, migration } = await migrationState(qmp, signal);
   if (isMigrating({ guest, migration, errorText: undefined })) throw migrating(migration ?? '');
   if (guest === 'inmigrate') throw waiting();
+  if (guest === 'postmigrate') throw movedAway();
   if (guest !== 'running') {
     throw new FitdocError('MACHINE_PAUSED', `The guest does not run (${guest}).`, {
       hint: 'Send "cont" to QEMU first: taking checkpoints would resume it.',
@@ -80,13 +81,14 @@ async function protect(
   const pauses = new PauseWatch(qmp);
   const unguard = config.guard ? guard(location) : (): void => undefined;
   try {
-    const colo = await chooseMode(qmp, settings, config);
+    const choice = await chooseMode(qmp, settings, config, description);
+    const { colo } = choice;
     await setParameters(qmp, config.downtimeLimitMs, colo);
     const header = await probe(qmp, pauses, config, colo, AbortSignal.any([signal, qmp.closed]));
     const backends = await qmp.execute<readonly { id?: string }[]>('query-memdev', {}, { signal });
     const names = backends.flatMap(({ id }) => id ?? []);
     const info = machineInfo(description, header, disks, names, { machineId, location });
-    return new KvmMachine(info, supports(colo, config), { qmp, pauses, config, colo, settings, unguard });
+    return new KvmMachine(info, supports(choice), { qmp, pauses, config, colo, settings, unguard });
   } catch (error) {
     if (!qmp.closed.aborted) await restoreSettings(qmp, settings).catch(() => undefined);
     pauses.close();
@@ -111,35 +113,58 @@ async function probe(
   return session.announced;
 }
 
-/** Turns COLO on where it may and can be, and everything else off. */
-async function chooseMode(qmp: QmpClient, settings: MigrationSettings, config: KvmConfig): Promise<boolean> {
-  const { capabilities } = settings;
-  if (config.mode !== 'precopy') {
-    try {
-      await setCapabilities(qmp, capabilities, ['x-colo', 'events']);
-      return true;
-    } catch (cause) {
-      if (config.mode === 'colo') {
-        throw new FitdocError('CAPABILITY_MISSING', 'This QEMU was built without COLO.', {
-          cause,
-          hint: 'Use mode "precopy" (or "auto"), or a QEMU built with replication support, as most distributions\' are.',
-        });
-      }
-    }
-  }
-  await setCapabilities(qmp, capabilities, ['events']);
-  return false;
+interface Choice {
+  readonly colo: boolean;
+  /** Why there is something that this machine cannot do. */
+  readonly limits: readonly string[];
 }
 
-function supports(colo: boolean, config: KvmConfig): MachineSupports {
-  const limits: string[] = [];
-  if (!colo) {
-    const why = config.mode === 'precopy' ? 'as the setting mode asks' : 'this QEMU was built without COLO';
-    limits.push(
-      `Each capture reads all of the memory (${why}); the pause stays short, the time grows with the memory.`,
-    );
+/** Turns COLO on where it may and can be, and everything else off. */
+async function chooseMode(
+  qmp: QmpClient,
+  { capabilities }: MigrationSettings,
+  { mode }: KvmConfig,
+  { accelerator, qemu }: Description,
+): Promise<Choice> {
+  const emulated = accelerator === 'tcg';
+  // Under TCG a COLO checkpoint deadlocks QEMU: no guest is to be risked unless its owner insists.
+  const wanted = mode === 'colo' || (mode === 'auto' && !emulated);
+  const missing = wanted ? await withoutColo(qmp, capabilities) : undefined;
+  if (missing !== undefined && mode === 'colo') {
+    throw new FitdocError('CAPABILITY_MISSING', 'This QEMU was built without COLO.', {
+      cause: missing,
+      hint: 'Use mode "precopy" (or "auto"), or a QEMU built with replication support, as most distributions\' are.',
+    });
   }
-  return Object.freeze({ increments: colo, onDemand: true, limits: Object.freeze(limits) });
+  const colo = wanted && missing === undefined;
+  if (!colo) await setCapabilities(qmp, capabilities, ['events']);
+  const why =
+    mode === 'precopy'
+      ? 'as the setting mode asks'
+      : emulated
+        ? 'the guest is emulated'
+        : 'this QEMU lacks COLO';
+  const limits = colo
+    ? []
+    : [`Each capture reads all of the memory (${why}): its time grows with the memory.`];
+  if (emulated && qemu.major < 9)
+    limits.push('Under emulation QEMU before 9.0 can lose pages in any migration.');
+  return { colo, limits };
+}
+
+/** Turns COLO on; gives the refusal of a QEMU that lacks it. */
+async function withoutColo(qmp: QmpClient, known: MigrationSettings['capabilities']): Promise<unknown> {
+  try {
+    await setCapabilities(qmp, known, ['x-colo', 'events']);
+    return undefined;
+  } catch (error) {
+    if (qmp.closed.aborted) throw error;
+    return error;
+  }
+}
+
+function supports({ colo, limits }: Choice): MachineSupports {
+  return Object.freeze({ increments: colo, onDemand: true, limits: Object.freeze([...limits]) });
 }
 
 function notASocket(location: string): FitdocError {
@@ -153,6 +178,16 @@ function migrating(state: string): FitdocError {
     hint: 'Wait for its end ("query-migrate"), or cancel it ("migrate_cancel").',
     retryable: true,
   });
+}
+
+function movedAway(): FitdocError {
+  return new FitdocError(
+    'MACHINE_PAUSED',
+    'The guest was migrated out of this QEMU, or saved, and stands since.',
+    {
+      hint: 'Send "cont" to QEMU only if the guest runs nowhere else.',
+    },
+  );
 }
 
 function waiting(): FitdocError {

@@ -7,6 +7,7 @@ import {
   boot,
   proveTwin,
   Protected,
+  settings,
   stopGuests,
   twin,
   withoutKvm,
@@ -21,7 +22,7 @@ const RESTORED = [0, 3, 9, 15, 21];
 
 async function takeAndRestore(options: GuestOptions): Promise<void> {
   const guest = await boot(options);
-  const machine = await hypervisor.attach(guest.qmpPath);
+  const machine = await hypervisor.attach(guest.qmpPath, { config: settings(guest) });
   const protection = new Protected(machine);
   const kept: KeptCheckpoint[] = [];
   const pauses: number[] = [];

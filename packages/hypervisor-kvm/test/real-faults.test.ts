@@ -12,6 +12,7 @@ import {
   isRunning,
   proveTwin,
   Protected,
+  settings,
   readHeartbeats,
   stopGuests,
   twin,
@@ -28,9 +29,13 @@ async function dieInPause(guest: TestGuest, guarded: boolean): Promise<void> {
   const program = fileURLToPath(new URL('./support/victim.mjs', import.meta.url));
   guest.monitor.close();
   const monitorPath = `${guest.directory}/monitor.sock`;
-  const child = spawn(process.execPath, [program, guest.qmpPath, monitorPath, guarded ? 'guard' : 'alone'], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  const child = spawn(
+    process.execPath,
+    [program, guest.qmpPath, monitorPath, guarded ? 'guard' : 'alone', 'colo'],
+    {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  );
   const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
   expect({ code, signal }).toEqual({ code: null, signal: 'SIGKILL' });
 }
@@ -40,7 +45,7 @@ describe.skipIf(withoutQemu)('when we are killed inside the pause', () => {
     const guest = await boot(bareMetal());
     await dieInPause(guest, true);
     await beatsMore(guest, 3);
-    const machine = await hypervisor.attach(guest.qmpPath);
+    const machine = await hypervisor.attach(guest.qmpPath, { config: settings(guest) });
     const kept = await new Protected(machine).keep();
     await machine.detach();
     const target = await twin(guest);
@@ -55,7 +60,7 @@ describe.skipIf(withoutQemu)('when we are killed inside the pause', () => {
     const stuck = (await readHeartbeats(guest.serialPath)).length;
     await sleep(1000);
     expect((await readHeartbeats(guest.serialPath)).length).toBe(stuck);
-    const machine = await hypervisor.attach(guest.qmpPath);
+    const machine = await hypervisor.attach(guest.qmpPath, { config: settings(guest) });
     await beatsMore(guest, 3);
     expect((await new Protected(machine).capture()).kind).toBe('full');
     await machine.detach();
@@ -66,7 +71,7 @@ describe.skipIf(withoutQemu)('when we are killed inside the pause', () => {
 describe.skipIf(withoutQemu)('a capture that is lost', () => {
   test('leaves the guest running, and the next is full and right', async () => {
     const guest = await boot(bareMetal());
-    const machine = await hypervisor.attach(guest.qmpPath);
+    const machine = await hypervisor.attach(guest.qmpPath, { config: settings(guest) });
     const protection = new Protected(machine);
     await protection.capture();
     await protection.capture();
@@ -103,7 +108,7 @@ describe.skipIf(withoutQemu)('a capture that is lost', () => {
 describe.skipIf(withoutQemu)('a guest', () => {
   test('that is reset between and after checkpoints comes back as it was', async () => {
     const guest = await boot(bareMetal());
-    const machine = await hypervisor.attach(guest.qmpPath);
+    const machine = await hypervisor.attach(guest.qmpPath, { config: settings(guest) });
     const protection = new Protected(machine);
     await protection.capture();
     const before = (await readHeartbeats(guest.serialPath)).length;
@@ -124,7 +129,7 @@ describe.skipIf(withoutQemu)('a guest', () => {
   test('whose QEMU is killed is gone: at rest, and inside a capture', async () => {
     for (const within of [false, true]) {
       const guest = await boot(bareMetal());
-      const machine = await hypervisor.attach(guest.qmpPath);
+      const machine = await hypervisor.attach(guest.qmpPath, { config: settings(guest) });
       const protection = new Protected(machine);
       await protection.capture();
       const call = within ? protection.capture() : undefined;
@@ -142,7 +147,7 @@ describe.skipIf(withoutQemu)('a guest', () => {
 
   test('that its operator paused is not resumed by a checkpoint', async () => {
     const guest = await boot(bareMetal());
-    const machine = await hypervisor.attach(guest.qmpPath);
+    const machine = await hypervisor.attach(guest.qmpPath, { config: settings(guest) });
     const protection = new Protected(machine);
     await protection.capture();
     await guest.monitor.execute('stop');
@@ -152,7 +157,9 @@ describe.skipIf(withoutQemu)('a guest', () => {
     expect((await protection.capture()).kind).toBe('increment');
     await machine.detach();
     await guest.monitor.execute('stop');
-    await expect(hypervisor.attach(guest.qmpPath)).rejects.toEqual(coded('MACHINE_PAUSED'));
+    await expect(hypervisor.attach(guest.qmpPath, { config: settings(guest) })).rejects.toEqual(
+      coded('MACHINE_PAUSED'),
+    );
   }, 60_000);
 
   test('can be migrated as ever after a detach, with its settings as they were', async () => {
@@ -168,7 +175,7 @@ describe.skipIf(withoutQemu)('a guest', () => {
     ];
     const before = await settings();
     for (const captures of [0, 1, 3]) {
-      const machine = await hypervisor.attach(guest.qmpPath);
+      const machine = await hypervisor.attach(guest.qmpPath, { config: settings(guest) });
       const protection = new Protected(machine);
       for (let i = 0; i < captures; i++) await protection.capture();
       await machine.detach();
@@ -188,10 +195,12 @@ describe.skipIf(withoutQemu)('a guest', () => {
 
   test('is busy while someone else migrates it', async () => {
     const guest = await boot(bareMetal());
-    await guest.monitor.execute('migrate-set-parameters', { 'max-bandwidth': 1 });
-    await guest.monitor.execute('migrate', { uri: 'exec:cat > /dev/null' });
+    // A receiver that takes nothing.
+    await guest.monitor.execute('migrate', { uri: 'exec:sleep 5' });
     await sleep(100);
-    await expect(hypervisor.attach(guest.qmpPath)).rejects.toEqual(coded('MACHINE_BUSY'));
+    await expect(hypervisor.attach(guest.qmpPath, { config: settings(guest) })).rejects.toEqual(
+      coded('MACHINE_BUSY'),
+    );
     await guest.monitor.execute('migrate_cancel');
     await beatsMore(guest);
   }, 60_000);

@@ -12,6 +12,7 @@ import {
   isRunning,
   proveTwin,
   Protected,
+  settings,
   stopGuests,
   twin,
   withoutQemu,
@@ -34,7 +35,7 @@ async function checkpointed(
   captures = 2,
 ): Promise<{ guest: TestGuest; kept: KeptCheckpoint; kinds: string[] }> {
   const guest = await boot(options);
-  const machine = await hypervisor.attach(guest.qmpPath, { config });
+  const machine = await hypervisor.attach(guest.qmpPath, { config: { ...settings(guest), ...config } });
   const protection = new Protected(machine);
   const kinds: string[] = [];
   for (let i = 0; i < captures; i++) {
@@ -122,6 +123,18 @@ describe.skipIf(withoutQemu)('without COLO', () => {
   }, 60_000);
 });
 
+test.skipIf(withoutQemu)(
+  'an emulated guest is not put at the risk of COLO unless told to',
+  async () => {
+    const guest = await boot({ accel: 'tcg', guest: 'firmware', memoryKib: 64 * 1024 + 8 });
+    const machine = await hypervisor.attach(guest.qmpPath);
+    expect(machine.supports.increments).toBe(false);
+    expect(machine.supports.limits.join()).toMatch(/emulated/);
+    await machine.detach();
+  },
+  60_000,
+);
+
 describe.skipIf(withoutQemu)('a guest with disks', () => {
   test('is refused unless they are kept elsewhere, and then they are recorded', async () => {
     const disk = join(directory, 'disk.img');
@@ -139,7 +152,7 @@ describe.skipIf(withoutQemu)('a guest with disks', () => {
       message: expect.stringContaining('disk.img') as string,
     });
     expect(await isRunning(guest)).toBe(true);
-    const machine = await hypervisor.attach(guest.qmpPath, { disks: 'external' });
+    const machine = await hypervisor.attach(guest.qmpPath, { disks: 'external', config: settings(guest) });
     expect(machine.info.disks).toEqual([
       { name: 'data', writable: true, source: disk, format: 'raw', sizeBytes: 1 << 20 },
     ]);

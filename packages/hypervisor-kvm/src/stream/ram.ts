@@ -51,7 +51,8 @@ export class RamReader {
       const word = queue.uint64();
       const flags = word & FLAGS;
       if (flags === RAM_EOS) break;
-      const block = flags & RAM_CONTINUE ? this.currentBlock() : yield* this.namedBlock();
+      const continued = (flags & RAM_CONTINUE) !== 0;
+      const block = continued ? this.currentBlock() : yield* this.namedBlock();
       const offset = word - flags;
       if (offset >= block.size)
         throw damaged(queue.position, `page ${offset} outside of block ${block.name}`);
@@ -60,7 +61,7 @@ export class RamReader {
       const fill = kind === RAM_ZERO ? yield* this.readFill() : undefined;
       if (fill === 0) {
         counts.zeroPages++;
-        if (zeroCount > 0 && gfn === zeroStart + zeroCount) {
+        if (continued && zeroCount > 0 && gfn === zeroStart + zeroCount) {
           zeroCount++;
           continue;
         }

@@ -1,4 +1,4 @@
-import type { ByteQueue} from '../../src/stream/byte-queue.js';
+import type { ByteQueue } from '../../src/stream/byte-queue.js';
 import { type Parse } from '../../src/stream/byte-queue.js';
 
 /** Runs a parser over bytes that come in chunks of the given sizes (repeated); throws when they run out. */

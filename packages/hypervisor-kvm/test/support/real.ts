@@ -44,6 +44,11 @@ export interface TestGuest extends RunningGuest {
   readonly monitor: QmpClient;
 }
 
+/** Settings of an attachment to a test guest: emulated ones run with the work-around that COLO needs there. */
+export function settings(guest: TestGuest): Record<string, unknown> {
+  return guest.options.accel === 'tcg' ? { mode: 'colo' } : {};
+}
+
 /** Starts a guest; `stopGuests` ends it. Unless it waits for a restore, its first beats have been seen. */
 export async function boot(options: GuestOptions, beats = 4): Promise<TestGuest> {
   const monitorArgs = ['-qmp', 'unix:monitor.sock,server=on,wait=off'];
