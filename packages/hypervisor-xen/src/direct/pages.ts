@@ -16,6 +16,8 @@ export class PageCopier {
   readonly #space: PfnSpace;
   readonly #state: StreamState;
   readonly #pfns = new BigUint64Array(PORTION);
+  // The same pfns as pairs of 32-bit halves: a million BigInts would cost more than the hypercalls.
+  readonly #halves = new Uint32Array(this.#pfns.buffer);
   readonly #numbers = new Uint32Array(PORTION);
   readonly #errors = new Int32Array(PORTION);
   #count = 0;
@@ -32,10 +34,10 @@ export class PageCopier {
       if (first % (64 * PORTION) === 0) await breathe();
       throwIfAborted(signal);
       const pfns = this.#pfns.subarray(0, Math.min(PORTION, total - first));
-      for (let index = 0; index < pfns.length; index++) pfns[index] = BigInt(first + index);
+      for (let index = 0; index < pfns.length; index++) this.#put(index, first + index);
       this.#control.pageTypes(pfns);
       for (let index = 0; index < pfns.length; index++) {
-        this.#state.types.set(first + index, Number(pfns[index]! >> 28n) & 0xf);
+        this.#state.types.set(first + index, this.#halves[2 * index]! >>> 28);
       }
     }
   }
@@ -68,8 +70,13 @@ export class PageCopier {
     bitmap.clearAll();
   }
 
+  #put(index: number, pfn: number): void {
+    this.#halves[2 * index] = pfn;
+    this.#halves[2 * index + 1] = 0;
+  }
+
   #add(pfn: number, sink: PageSink): void {
-    this.#pfns[this.#count] = BigInt(pfn);
+    this.#put(this.#count, pfn);
     this.#numbers[this.#count++] = pfn;
     if (this.#count === PORTION) this.#flush(sink);
   }

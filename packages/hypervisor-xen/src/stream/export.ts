@@ -111,10 +111,9 @@ async function* pageRecords(
       if (hasData(type)) {
         const data = buffer.subarray(0, count * PAGE_SIZE).fill(0);
         await reader.fill(pfn, count, data);
-        pfns.forEach((each, index) => {
-          const page = outside.get(each);
-          if (page) data.set(page, index * PAGE_SIZE);
-        });
+        for (const [each, page] of outside) {
+          if (each >= pfn && each < pfn + count) data.set(page, (each - pfn) * PAGE_SIZE);
+        }
         yield data;
       }
       done += count;

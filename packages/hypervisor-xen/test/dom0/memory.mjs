@@ -44,7 +44,14 @@ export class History {
       info,
       deviceState,
       async *pages() {
-        for (const gfn of [...memory.keys()].sort((a, b) => a - b)) yield { gfn, bytes: memory.get(gfn) };
+        const gfns = [...memory.keys()].sort((a, b) => a - b);
+        for (let first = 0, next; first < gfns.length; first = next) {
+          for (next = first + 1; next - first < 256 && gfns[next] === gfns[first] + next - first;) next++;
+          yield {
+            gfn: gfns[first],
+            bytes: Buffer.concat(gfns.slice(first, next).map((gfn) => memory.get(gfn))),
+          };
+        }
       },
     };
   }
