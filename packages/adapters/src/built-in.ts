@@ -28,4 +28,10 @@ export const BUILT_IN: readonly Adapter[] = [
     packageName: '@fitdoc/hypervisor-xen',
     load: () => import('@fitdoc/hypervisor-xen'),
   },
+  {
+    kind: 'hypervisor',
+    scheme: 'xen+ssh',
+    packageName: '@fitdoc/hypervisor-xen',
+    load: async () => ({ hypervisor: (await import('@fitdoc/hypervisor-xen')).hypervisorSsh }),
+  },
 ];

@@ -2,7 +2,7 @@ import { FitdocError } from '@fitdoc/interface';
 
 /** A location taken apart at its first colon. */
 export interface Location {
-  /** Lower-case letters, digits and dashes, two at least. */
+  /** Lower-case letters, digits, plus signs and dashes, two at least. */
   readonly scheme: string;
   /** What follows the colon: the adapter's own to read. */
   readonly rest: string;
@@ -21,6 +21,6 @@ export function parseLocation(text: string): Location {
       hint: 'Use a path, or scheme:location such as s3:bucket/prefix.',
     });
   }
-  const match = /^([a-z][a-z0-9-]+):(.*)$/s.exec(text);
+  const match = /^([a-z][a-z0-9+-]+):(.*)$/s.exec(text);
   return match ? { scheme: match[1] ?? '', rest: match[2] ?? '' } : { scheme: DEFAULT_SCHEME, rest: text };
 }

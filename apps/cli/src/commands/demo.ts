@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { recordingPath } from '@fitdoc/adapters/mock';
 import type { Command } from 'commander';
 import { tellDemo } from '../demo/story.js';
 import { EXIT } from '../exit-codes.js';
@@ -24,7 +24,7 @@ export function demoCommand(program: Command): void {
       const folder = await mkdtemp(path.join(tmpdir(), 'fitdoc-demo-'));
       try {
         const figures = await tellDemo(session.terminal, {
-          recording: options.recording ?? ownRecording(),
+          recording: options.recording ?? recordingPath(),
           folder: path.join(folder, 'checkpoints'),
           signal: session.signal,
         });
@@ -36,8 +36,4 @@ export function demoCommand(program: Command): void {
       }
     }),
   );
-}
-
-function ownRecording(): string {
-  return createRequire(import.meta.url).resolve('@fitdoc/hypervisor-mock/recordings/office.ramtrace.zst');
 }

@@ -1,4 +1,4 @@
-import { readTrace, type TracePages } from '@fitdoc/hypervisor-mock';
+import { readTrace, type TracePages } from '@fitdoc/adapters/mock';
 import { PAGE_SIZE } from '@fitdoc/interface';
 
 /** The pages of a recorded guest after so many epochs, straight from the recording. */

@@ -1,8 +1,8 @@
 import { createEngine, restore, verify, type CheckpointResult, type Engine } from '@fitdoc/engine';
-import { hypervisor, mockMachine } from '@fitdoc/hypervisor-mock';
+import { openStore } from '@fitdoc/adapters';
+import { hypervisor, mockMachine } from '@fitdoc/adapters/mock';
 import { FitdocError, PAGE_SIZE, totalPages, type Machine } from '@fitdoc/interface';
 import { Repository } from '@fitdoc/repository';
-import { storeFactory } from '@fitdoc/store-fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import type { Terminal } from '../output/terminal.js';
@@ -34,7 +34,7 @@ export interface DemoOptions {
 export async function tellDemo(terminal: Terminal, options: DemoOptions): Promise<DemoFigures> {
   const say = (text: string): void => terminal.line(text);
   const engine = createEngine();
-  const store = await storeFactory.open(options.folder, { create: true });
+  const store = await openStore(options.folder, { create: true });
   const repository = await Repository.init(store);
   const machine = await hypervisor.attach(`trace:${options.recording}`);
   try {
