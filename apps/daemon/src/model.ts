@@ -71,7 +71,12 @@ export interface JobStatus {
   readonly createdAt: string;
   readonly startedAt?: string;
   readonly endedAt?: string;
-  readonly progress?: { readonly phase: string; readonly done: number; readonly total?: number; readonly unit: string };
+  readonly progress?: {
+    readonly phase: string;
+    readonly done: number;
+    readonly total?: number;
+    readonly unit: string;
+  };
   readonly result?: unknown;
   readonly problem?: Problem;
 }

@@ -26,7 +26,9 @@ export function parseConfiguration(text: string, file: string): Configuration {
     const where = issue.path.map(String).join('.');
     return { line: lineOf(text, issue.path), where, message: issue.message };
   });
-  const list = faults.map(({ line, where, message }) => `${file}:${line}: ${where ? `${where}: ` : ''}${message}`);
+  const list = faults.map(
+    ({ line, where, message }) => `${file}:${line}: ${where ? `${where}: ` : ''}${message}`,
+  );
   throw new FitdocError('CONFIG_INVALID', list.join('\n'), {
     hint: 'Correct the file, then: fitdocd check --config FILE.',
     details: { faults },
@@ -38,10 +40,14 @@ function parseToml(text: string, file: string): unknown {
     return parse(text);
   } catch (cause) {
     if (!(cause instanceof TomlError)) throw cause;
-    throw new FitdocError('CONFIG_INVALID', `${file}:${cause.line}:${cause.column}: ${cause.message.split('\n')[0]}`, {
-      cause,
-      hint: 'Correct the TOML on that line.',
-    });
+    throw new FitdocError(
+      'CONFIG_INVALID',
+      `${file}:${cause.line}:${cause.column}: ${cause.message.split('\n')[0]}`,
+      {
+        cause,
+        hint: 'Correct the TOML on that line.',
+      },
+    );
   }
 }
 

@@ -12,7 +12,11 @@ export function lineOf(text: string, path: readonly PropertyKey[]): number {
     if (header) table = keysOf(header[1] ?? '');
     const key = header ? undefined : /^\s*([^=#]+?)\s*=/.exec(line)?.[1];
     const here = key === undefined ? table : [...table, ...keysOf(key)];
-    if ((header || key !== undefined) && here.every((part, depth) => part === String(path[depth])) && here.length > bestDepth) {
+    if (
+      (header || key !== undefined) &&
+      here.every((part, depth) => part === String(path[depth])) &&
+      here.length > bestDepth
+    ) {
       best = index + 1;
       bestDepth = here.length;
     }
@@ -21,5 +25,7 @@ export function lineOf(text: string, path: readonly PropertyKey[]): number {
 }
 
 function keysOf(text: string): string[] {
-  return [...text.matchAll(/"([^"]*)"|'([^']*)'|([^.\s]+)/g)].map(([, double, single, bare]) => double ?? single ?? bare ?? '');
+  return [...text.matchAll(/"([^"]*)"|'([^']*)'|([^.\s]+)/g)].map(
+    ([, double, single, bare]) => double ?? single ?? bare ?? '',
+  );
 }

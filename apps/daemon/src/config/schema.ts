@@ -2,7 +2,9 @@ import { Cron } from 'croner';
 import { z } from 'zod';
 import { duration, size } from './units.js';
 
-const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a name has letters, digits, dots, dashes and underscores');
+const name = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a name has letters, digits, dots, dashes and underscores');
 const count = z.number().int().min(0);
 
 const cron = z.string().superRefine((pattern, context) => {
@@ -23,7 +25,10 @@ export const retention = z
     'keep-monthly': count.optional(),
     'keep-within': duration.optional(),
   })
-  .refine((rules) => Object.values(rules).some((rule) => rule !== undefined), 'at least one keep-... rule is needed');
+  .refine(
+    (rules) => Object.values(rules).some((rule) => rule !== undefined),
+    'at least one keep-... rule is needed',
+  );
 
 const hooks = z.strictObject({
   /** Command and arguments; a failure cancels the checkpoint. */
@@ -58,9 +63,12 @@ export const machine = z
     hooks: hooks.optional(),
     config: z.record(z.string(), z.unknown()).optional(),
   })
-  .refine((value) => [value.every, value.cron, value.adaptive].filter((each) => each !== undefined).length === 1, {
-    message: 'exactly one of every, cron and adaptive says when checkpoints are taken',
-  });
+  .refine(
+    (value) => [value.every, value.cron, value.adaptive].filter((each) => each !== undefined).length === 1,
+    {
+      message: 'exactly one of every, cron and adaptive says when checkpoints are taken',
+    },
+  );
 
 export const repository = z.strictObject({
   location: z.string(),

@@ -1,70 +1,118 @@
 import { randomUUID } from 'node:crypto';
-import { isFitdocError, type Progress } from '@fitdoc/interface';
-import type { JobKind, JobState, JobStatus, Problem } from '../model.js';
+import { FitdocError, type Progress } from '@fitdoc/interface';
+import type { JobKind, JobState, JobStatus } from '../model.js';
+import { problemOf } from './problem.js';
+import { Semaphore } from './semaphore.js';
 
 /** Ended jobs that are remembered. */
 const REMEMBERED = 200;
+/** Jobs that wait or run at a time, before further ones are refused: memory must not grow with requests. */
+const MOST_OPEN = 200;
+/** Restores, verifications and prunes that run at a time; checkpoints have a limit of their own. */
+const HEAVY_AT_A_TIME = 2;
+/** Milliseconds between two announcements of a job's progress. */
+const PROGRESS_EVERY_MS = 250;
 
 export interface JobContext {
   readonly signal: AbortSignal;
   readonly onProgress: (progress: Progress) => void;
 }
 
+export type JobWork = (context: JobContext) => Promise<unknown>;
+
 interface Job {
   status: JobStatus;
+  announcedMs: number;
   readonly cancel: AbortController;
-  readonly ended: Promise<void>;
+  ended: Promise<void>;
 }
 
-/** Long work that the API started: it goes on when the caller has gone, and can be looked up and cancelled. */
+/** Long work: it goes on when its caller has gone, and can be looked up, waited for and cancelled. */
 export class Jobs {
   readonly #jobs = new Map<string, Job>();
   readonly #onChange: (status: JobStatus) => void;
+  readonly #heavy = new Semaphore(HEAVY_AT_A_TIME);
+  #closed = false;
 
   constructor(onChange: (status: JobStatus) => void) {
     this.#onChange = onChange;
   }
 
-  start(kind: JobKind, subject: string, work: (context: JobContext) => Promise<unknown>): JobStatus {
+  /** Errors: MACHINE_BUSY when too many jobs are open, ABORTED when the daemon stops. */
+  start(kind: JobKind, subject: string, work: JobWork): JobStatus {
+    this.#checkRoom();
     const id = randomUUID();
-    const cancel = new AbortController();
-    const now = new Date().toISOString();
-    const status: JobStatus = { id, kind, subject, state: 'running', createdAt: now, startedAt: now };
-    const job: Job = { status, cancel, ended: Promise.resolve() };
+    const status: JobStatus = { id, kind, subject, state: 'queued', createdAt: now() };
+    const job: Job = { status, announcedMs: 0, cancel: new AbortController(), ended: Promise.resolve() };
     this.#jobs.set(id, job);
     this.#onChange(status);
-    Object.assign(job, { ended: this.#run(job, work) });
+    job.ended = this.#run(job, work);
     this.#forget();
-    return status;
+    return job.status;
   }
 
   get(id: string): JobStatus | undefined {
     return this.#jobs.get(id)?.status;
   }
 
+  /** Newest first. */
   list(): JobStatus[] {
     return [...this.#jobs.values()].map(({ status }) => status).reverse();
   }
 
-  /** Asks a running job to end; false when there is none. It is cancelled when its state says so. */
+  /** The status after the job has ended, or after so many milliseconds. */
+  async wait(id: string, milliseconds: number): Promise<JobStatus | undefined> {
+    const job = this.#jobs.get(id);
+    if (!job || job.status.endedAt !== undefined) return job?.status;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, milliseconds);
+    });
+    await Promise.race([job.ended, late]);
+    clearTimeout(timer);
+    return job.status;
+  }
+
+  /** The status after the job has ended. */
+  async ended(id: string): Promise<JobStatus | undefined> {
+    const job = this.#jobs.get(id);
+    await job?.ended;
+    return job?.status;
+  }
+
+  /** Asks an open job to end; false when there is none. It is cancelled when its state says so. */
   cancel(id: string): boolean {
     const job = this.#jobs.get(id);
-    if (job?.status.state !== 'running') return false;
+    if (!job || job.status.endedAt !== undefined) return false;
     job.cancel.abort();
     return true;
   }
 
   /** Cancels everything and waits until it has ended. */
   async close(): Promise<void> {
+    this.#closed = true;
     for (const { cancel } of this.#jobs.values()) cancel.abort();
     await Promise.all([...this.#jobs.values()].map(({ ended }) => ended));
   }
 
-  async #run(job: Job, work: (context: JobContext) => Promise<unknown>): Promise<void> {
+  #checkRoom(): void {
+    if (this.#closed) throw new FitdocError('ABORTED', 'The daemon is stopping.');
+    const open = [...this.#jobs.values()].filter(({ status }) => status.endedAt === undefined).length;
+    if (open < MOST_OPEN) return;
+    throw new FitdocError('MACHINE_BUSY', `${open} jobs are open already.`, {
+      retryable: true,
+      hint: 'Wait until some have ended, or cancel them.',
+    });
+  }
+
+  async #run(job: Job, work: JobWork): Promise<void> {
     const { signal } = job.cancel;
+    const begin = (): Promise<unknown> => {
+      this.#change(job, { state: 'running', startedAt: now() });
+      return work({ signal, onProgress: (progress) => this.#progress(job, progress) });
+    };
     try {
-      const onProgress = (progress: Progress): void => this.#change(job, { progress });
-      const result = await work({ signal, onProgress });
+      const result = job.status.kind === 'checkpoint' ? await begin() : await this.#heavy.run(begin, signal);
       this.#end(job, 'done', { result });
     } catch (error) {
       this.#end(job, signal.aborted ? 'cancelled' : 'failed', { problem: problemOf(error) });
@@ -72,7 +120,16 @@ export class Jobs {
   }
 
   #end(job: Job, state: JobState, more: Partial<JobStatus>): void {
-    this.#change(job, { ...more, state, endedAt: new Date().toISOString() });
+    this.#change(job, { ...more, state, endedAt: now() });
+  }
+
+  #progress(job: Job, progress: Progress): void {
+    const at = Date.now();
+    const { phase, done, total, unit } = progress;
+    job.status = { ...job.status, progress: { phase, done, unit, ...(total !== undefined && { total }) } };
+    if (at - job.announcedMs < PROGRESS_EVERY_MS) return;
+    job.announcedMs = at;
+    this.#onChange(job.status);
   }
 
   #change(job: Job, change: Partial<JobStatus>): void {
@@ -82,15 +139,11 @@ export class Jobs {
 
   #forget(): void {
     const ended = [...this.#jobs.values()].filter(({ status }) => status.endedAt !== undefined);
-    for (const { status } of ended.slice(0, Math.max(0, ended.length - REMEMBERED))) this.#jobs.delete(status.id);
+    for (const { status } of ended.slice(0, Math.max(0, ended.length - REMEMBERED)))
+      this.#jobs.delete(status.id);
   }
 }
 
-export function problemOf(error: unknown): Problem {
-  const at = new Date().toISOString();
-  if (!isFitdocError(error)) {
-    return { at, code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
-  }
-  const { code, message, hint } = error;
-  return { at, code, message, ...(hint !== undefined && { hint }) };
+function now(): string {
+  return new Date().toISOString();
 }

@@ -1,41 +1,37 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { AdapterRegistry } from '@fitdoc/adapters';
-import type { CheckpointResult, Engine, Protection } from '@fitdoc/engine';
-import { FitdocError, isFitdocError, PAGE_SIZE, totalPages, type Machine } from '@fitdoc/interface';
-import type { Repository } from '@fitdoc/repository';
+import type { CheckpointResult } from '@fitdoc/engine';
+import { abortError, FitdocError, isFitdocError } from '@fitdoc/interface';
 import type { MachineSettings } from '../config/schema.js';
 import type { LastCheckpoint, MachineState, MachineStatus, Problem } from '../model.js';
+import { Alarm } from './alarm.js';
+import { attachTo, detachFrom, type AttachContext, type Attachment } from './attachment.js';
 import { BackOff } from './back-off.js';
 import { withHooks } from './hooks.js';
-import { paceOf, type Pace } from './pace.js';
+import { checkpointOf, entryAsLast, statusOf } from './machine-status.js';
+import { paceOf, samePace, type Pace } from './pace.js';
+import { problemOf } from './problem.js';
+import { Requests, type Request } from './requests.js';
 import type { Semaphore } from './semaphore.js';
 
-export interface ControllerContext {
+export interface ControllerContext extends AttachContext {
   readonly name: string;
-  readonly engine: Engine;
-  readonly registry: AdapterRegistry;
   readonly captures: Semaphore;
-  /** Opens the machine's repository, or gives the one that is open. */
-  readonly repository: () => Promise<Repository>;
   readonly onChange: (status: MachineStatus) => void;
-  readonly onCheckpoint: (result: CheckpointResult) => void;
+  readonly onCheckpoint: (result: CheckpointResult, checkpoint: LastCheckpoint) => void;
   readonly onProblem: (problem: Problem) => void;
-}
-
-interface Attachment {
-  readonly machine: Machine;
-  readonly protection: Protection;
-  readonly repository: Repository;
+  readonly onMissed: (missed: number) => void;
 }
 
 /**
  * Keeps one machine protected: attaches, takes checkpoints when they are due, and starts anew after whatever
- * went wrong, with growing waits. Nothing here ends the guest or another machine's protection.
+ * went wrong, with growing waits. One loop does everything in turn, so captures never overlap; everyone else
+ * leaves a wish and rings. Nothing here ends the guest or another machine's protection.
  */
 export class MachineController {
   readonly name: string;
   readonly #context: ControllerContext;
   readonly #backOff = new BackOff();
+  readonly #alarm = new Alarm();
+  readonly #requests = new Requests();
   /** Aborted to end gently: what is under way finishes. */
   readonly #stop = new AbortController();
   /** Aborted to cancel what is under way. */
@@ -45,15 +41,14 @@ export class MachineController {
   #attachment: Attachment | undefined;
   #state: MachineState = 'waiting';
   #since = Date.now();
-  #nextDueAt: number | undefined;
-  #wake = new AbortController();
   #suspended = false;
-  #requested: { resolve: (result: CheckpointResult) => void; reject: (error: unknown) => void }[] = [];
+  /** When the next checkpoint, or without an attachment the next try, is due; undefined when it is open. */
+  #due: number | undefined;
   #loop: Promise<void> | undefined;
   #counts = { checkpoints: 0, failures: 0, missed: 0 };
   #last: LastCheckpoint | undefined;
   #problem: Problem | undefined;
-  lastVerifiedAtMs: number | undefined;
+  #verifiedMs: number | undefined;
 
   constructor(settings: MachineSettings, context: ControllerContext) {
     this.name = context.name;
@@ -66,217 +61,225 @@ export class MachineController {
     return this.#settings;
   }
 
-  get attachment(): Attachment | undefined {
-    return this.#attachment;
+  get machineId(): string | undefined {
+    return this.#attachment?.machine.info.id;
   }
 
   start(): void {
     this.#loop ??= this.#run();
   }
 
-  /** Takes over settings that need no new attachment. */
+  /** Takes over settings that need no new attachment. A schedule that stays keeps its beat. */
   reconfigure(settings: MachineSettings): void {
+    const before = this.#settings;
     this.#settings = settings;
+    if (samePace(before, settings)) return;
     this.#pace = paceOf(settings);
-    this.#wakeUp();
+    if (this.#attachment && !this.#suspended) this.#due = this.#pace.next(Date.now(), Date.now());
+    this.#changed();
+    this.#alarm.ring();
   }
 
-  /** Takes a checkpoint now, beside the schedule. Rejects as the checkpoint does. */
-  checkpointNow(): Promise<CheckpointResult> {
-    return new Promise((resolve, reject) => {
-      this.#requested.push({ resolve, reject });
-      this.#wakeUp();
-    });
+  /**
+   * Takes a checkpoint now, beside the schedule and even when that is suspended. Rejects as the checkpoint or
+   * the attachment that it needs does; ABORTED when the signal comes first.
+   */
+  checkpointNow(signal?: AbortSignal): Promise<CheckpointResult> {
+    if (this.#stop.signal.aborted) return Promise.reject(this.#endedError());
+    const result = this.#requests.add(signal);
+    this.#tryNow();
+    return result;
   }
 
+  /** Takes no checkpoints until `resume`; the attachment stays and the guest's writes are logged on. */
   suspend(): void {
     this.#suspended = true;
-    this.#wakeUp();
+    if (this.#attachment) this.#due = undefined;
+    this.#alarm.ring();
   }
 
+  /** Goes on after `suspend`, and ends a wait for the next try. */
   resume(): void {
+    if (this.#suspended && this.#attachment) this.#due = Date.now();
     this.#suspended = false;
-    this.#wakeUp();
+    this.#tryNow();
+  }
+
+  setVerified(atMs: number | undefined): void {
+    this.#verifiedMs = atMs;
+    this.#changed();
   }
 
   /** Ends the protection: gently at first, and after `graceMs` by cancelling. The guest runs on. */
   async stop(graceMs: number): Promise<void> {
-    this.#stop.abort();
-    this.#wakeUp();
-    const timer = setTimeout(() => this.#cancel.abort(), graceMs);
+    this.#stop.abort(this.#endedError());
+    this.#alarm.ring();
+    const timer = setTimeout(() => this.cancel(), graceMs);
     await this.#loop;
     clearTimeout(timer);
-    for (const { reject } of this.#requested.splice(0)) {
-      reject(new FitdocError('ABORTED', `The protection of ${this.name} was ended.`));
-    }
+    this.#requests.rejectAll(this.#endedError());
+  }
+
+  /** Cancels what is under way; only after `stop` was called. */
+  cancel(): void {
+    this.#cancel.abort(this.#endedError());
+  }
+
+  status(): MachineStatus {
+    return statusOf({
+      name: this.name,
+      settings: this.#settings,
+      state: this.#state,
+      sinceMs: this.#since,
+      pace: this.#pace,
+      counts: this.#counts,
+      attachment: this.#attachment,
+      nextDueMs: this.#due,
+      last: this.#last,
+      problem: this.#problem,
+      verifiedMs: this.#verifiedMs,
+    });
   }
 
   async #run(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
+    while (!this.#stopping) {
+      let stuck = false;
       try {
-        this.#enter('attaching');
-        this.#attachment = await this.#attach();
-        this.#backOff.reset();
-        await this.#protect(this.#attachment);
+        await this.#attach();
+        await this.#protect();
       } catch (error) {
-        this.#fail(error);
-      } finally {
-        await this.#detach();
+        stuck = isFitdocError(error, 'MACHINE_PAUSED');
+        if (!this.#stopping) this.#note(error);
+        this.#requests.rejectAll(error);
       }
-      if (this.#stop.signal.aborted) break;
-      this.#enter(this.#problem?.code === 'MACHINE_PAUSED' ? 'stuck' : 'waiting');
-      await this.#pauseFor(this.#backOff.next());
+      await this.#detach();
+      if (this.#stopping) break;
+      await this.#waitForNextTry(stuck ? 'stuck' : 'waiting');
     }
     this.#enter('waiting');
   }
 
-  async #attach(): Promise<Attachment> {
-    const { engine, registry } = this.#context;
-    const repository = await this.#context.repository();
-    const { hypervisor, rest } = await registry.hypervisorFor(this.#settings.location);
-    const { disks, every, config } = this.#settings;
-    const machineId = this.#settings['machine-id'];
-    const signal = this.#cancel.signal;
-    const machine = await hypervisor.attach(rest, {
-      signal,
-      disks,
-      ...(machineId !== undefined && { machineId }),
-      ...(every !== undefined && { intervalMs: every }),
-      ...(config && { config }),
-    });
-    try {
-      const { compressor, level } = this.#settings;
-      const protection = await engine.protect(machine, repository, {
-        signal,
-        ...(compressor !== undefined && { compressor }),
-        ...(level !== undefined && { level }),
-        onEvent: (event) => {
-          if (event.type === 'resume-failed') this.#note(event.error);
-        },
-      });
-      return { machine, protection, repository };
-    } catch (error) {
-      await machine.detach();
-      throw error;
-    }
+  get #stopping(): boolean {
+    return this.#stop.signal.aborted;
   }
 
-  /** Takes checkpoints until the machine is gone, a stop is asked for, or the attachment is of no more use. */
-  async #protect({ machine, protection }: Attachment): Promise<void> {
-    let due = Date.now();
-    while (!this.#stop.signal.aborted) {
-      this.#nextDueAt = this.#suspended ? undefined : due;
-      this.#enter(this.#suspended ? 'suspended' : 'protected');
-      if (!this.#requested.length && (this.#suspended || due > Date.now())) await this.#idle(due, machine.gone);
-      if (machine.gone.aborted) throw machine.gone.reason;
-      if (this.#stop.signal.aborted) return;
-      const asked = this.#requested.splice(0);
-      const isDue = !this.#suspended && Date.now() >= due;
-      if (!isDue && asked.length === 0) continue;
-      await this.#checkpoint(protection, asked);
-      if (isDue) due = this.#following(due);
-    }
-  }
-
-  #following(due: number): number {
+  async #attach(): Promise<void> {
+    this.#due = undefined;
+    this.#enter('attaching');
+    const attachment = await attachTo(this.#settings, this.#context, this.#cancel.signal, (error) =>
+      this.#note(error),
+    );
+    this.#attachment = attachment;
+    attachment.machine.gone.addEventListener('abort', this.#alarm.ring, { once: true });
+    const head = attachment.protection.head?.entry;
+    if (head) this.#last = entryAsLast(head);
     const now = Date.now();
-    const interval = this.#pace.intervalMs;
-    if (interval !== undefined && now > due + interval) {
-      this.#counts.missed += Math.floor((now - due) / interval);
-    }
-    return this.#pace.next(due, now);
+    this.#due = this.#suspended ? undefined : this.#pace.first(now, head !== undefined);
   }
 
-  async #checkpoint(protection: Protection, asked: typeof this.#requested): Promise<void> {
-    const signal = this.#cancel.signal;
-    const take = (): Promise<CheckpointResult> =>
-      withHooks(
-        this.#settings.hooks,
-        { machine: this.name, location: this.#settings.location },
-        () => protection.checkpoint({ signal }),
-        (error) => this.#note(error),
-      );
+  /** Takes checkpoints until a stop is asked for. Throws when the attachment is of no more use. */
+  async #protect(): Promise<void> {
+    const gone = this.#attachment?.machine.gone;
+    while (!this.#stopping) {
+      if (gone?.aborted) throw abortError(gone);
+      const now = Date.now();
+      const isDue = this.#due !== undefined && now >= this.#due;
+      if (isDue || this.#requests.size > 0) {
+        await this.#serve(isDue);
+        continue;
+      }
+      this.#enter(this.#suspended ? 'suspended' : 'protected');
+      await this.#alarm.wait(this.#due === undefined ? Number.POSITIVE_INFINITY : this.#due - now);
+    }
+  }
+
+  /** Takes the checkpoint that is due, asked for, or both, and sets when the next one is due. */
+  async #serve(isDue: boolean): Promise<void> {
+    const due = this.#due;
+    const good = await this.#checkpoint(this.#requests.take(), isDue);
+    // Suspended, resumed or given another schedule meanwhile: that is newer.
+    if (this.#due !== due) return;
+    if (isDue && due !== undefined) this.#due = this.#pace.next(due, Date.now());
+    if (!good && this.#due !== undefined) this.#due = Math.max(this.#due, Date.now() + this.#backOff.next());
+    if (due === undefined || this.#due === undefined) return;
+    const missed = this.#pace.missed(due, this.#due);
+    if (missed === 0) return;
+    this.#counts.missed += missed;
+    this.#context.onMissed(missed);
+  }
+
+  /** Whether a checkpoint was taken, or cancelled by its only asker. */
+  async #checkpoint(asked: readonly Request[], isDue: boolean): Promise<boolean> {
+    const alone = !isDue && asked.length === 1 ? asked[0]?.signal : undefined;
+    const signal = alone ? AbortSignal.any([this.#cancel.signal, alone]) : this.#cancel.signal;
     try {
-      // Waiting for a place is no part of the capture: the guest runs, and the state says so.
-      const result = await this.#context.captures.run(() => {
-        this.#enter('capturing');
-        return take();
-      }, signal);
+      // Waiting for a place is no part of the capture: the guest runs, and a stop ends the wait at once.
+      const result = await this.#context.captures.run(() => this.#capture(signal), this.#stop.signal);
       this.#succeed(result);
       for (const { resolve } of asked) resolve(result);
+      return true;
     } catch (error) {
       for (const { reject } of asked) reject(error);
-      this.#note(error);
+      if (this.#stopping || alone?.aborted) return true;
       this.#counts.failures++;
       if (!isFitdocError(error) || needsNewAttachment(error)) throw error;
       // The attachment is good: what failed is part of the next checkpoint.
-      await this.#pauseFor(Math.min(1000, this.#pace.intervalMs ?? 1000));
+      this.#note(error);
+      return false;
     }
+  }
+
+  #capture(signal: AbortSignal): Promise<CheckpointResult> {
+    this.#enter('capturing');
+    const { protection } = this.#attachment as Attachment;
+    return withHooks(
+      this.#settings.hooks,
+      { machine: this.name, location: this.#settings.location },
+      () => protection.checkpoint({ signal }),
+      { signal, onAfterFailed: (error) => this.#note(error) },
+    );
   }
 
   #succeed(result: CheckpointResult): void {
     const { entry, cost } = result;
+    this.#backOff.reset();
     this.#counts.checkpoints++;
     this.#pace.learn(cost.pauseMs, cost.commitMs);
-    this.#last = {
-      id: entry.id,
-      sequence: entry.sequence,
-      kind: entry.kind,
-      capturedAt: new Date(entry.capturedAtMs).toISOString(),
-      pauseMs: cost.pauseMs,
-      dirtyPages: cost.dirtyPages,
-      changedWords: cost.changedWords,
-      storedBytes: entry.bytes,
-    };
+    this.#last = checkpointOf(result);
     const budget = this.#settings['pause-budget'];
     if (budget !== undefined && cost.pauseMs > budget && entry.kind === 'increment') {
-      this.#note(
-        new FitdocError('CAPTURE_FAILED', `The pause of ${Math.round(cost.pauseMs)} ms exceeds the budget of ${budget} ms.`, {
-          hint: 'Shorten the interval: less is dirty then. The checkpoint itself is good.',
-        }),
-      );
-    } else {
+      this.#note(overBudget(cost.pauseMs, budget));
+    } else if (this.#problem && Date.parse(this.#problem.at) < entry.capturedAtMs) {
       this.#problem = undefined;
     }
-    this.#context.onCheckpoint(result);
+    this.#context.onCheckpoint(result, this.#last);
   }
 
-  #fail(error: unknown): void {
-    if (this.#cancel.signal.aborted || this.#stop.signal.aborted) return;
-    this.#note(error);
+  async #waitForNextTry(state: 'stuck' | 'waiting'): Promise<void> {
+    // Whoever asked while the last attachment ended is not made to wait.
+    this.#due = Date.now() + (this.#requests.size > 0 ? 0 : this.#backOff.next());
+    this.#enter(state);
+    while (!this.#stopping && this.#due > Date.now()) await this.#alarm.wait(this.#due - Date.now());
   }
 
-  #note(error: unknown): void {
-    const { message } = error instanceof Error ? error : new Error(String(error));
-    const hint = isFitdocError(error) ? error.hint : undefined;
-    const code = isFitdocError(error) ? error.code : 'INTERNAL';
-    this.#problem = { at: new Date().toISOString(), code, message, ...(hint !== undefined && { hint }) };
-    this.#context.onProblem(this.#problem);
-    this.#changed();
+  #tryNow(): void {
+    if (!this.#attachment) this.#due = Date.now();
+    this.#alarm.ring();
   }
 
   async #detach(): Promise<void> {
     const attachment = this.#attachment;
-    this.#attachment = undefined;
-    this.#nextDueAt = undefined;
     if (!attachment) return;
-    await attachment.protection.end().catch((error: unknown) => this.#note(error));
-    await attachment.machine.detach().catch((error: unknown) => this.#note(error));
+    attachment.machine.gone.removeEventListener('abort', this.#alarm.ring);
+    await detachFrom(attachment, (error) => this.#note(error));
+    this.#attachment = undefined;
+    this.#due = undefined;
   }
 
-  async #idle(due: number, gone: AbortSignal): Promise<void> {
-    const signal = AbortSignal.any([this.#wake.signal, this.#stop.signal, gone]);
-    const wait = this.#suspended ? 2 ** 30 : Math.min(due - Date.now(), 2 ** 30);
-    await sleep(Math.max(0, wait), undefined, { signal }).catch(() => undefined);
-    this.#wake = new AbortController();
-  }
-
-  async #pauseFor(milliseconds: number): Promise<void> {
-    await sleep(milliseconds, undefined, { signal: this.#stop.signal }).catch(() => undefined);
-  }
-
-  #wakeUp(): void {
-    this.#wake.abort();
+  #note(error: unknown): void {
+    this.#problem = problemOf(error);
+    this.#context.onProblem(this.#problem);
+    this.#changed();
   }
 
   #enter(state: MachineState): void {
@@ -289,35 +292,23 @@ export class MachineController {
     this.#context.onChange(this.status());
   }
 
-  status(): MachineStatus {
-    const { machine, protection } = this.#attachment ?? {};
-    const interval = this.#pace.intervalMs;
-    return {
-      name: this.name,
-      location: this.#settings.location,
-      repository: this.#settings.repository,
-      state: this.#state,
-      since: new Date(this.#since).toISOString(),
-      schedule: this.#pace.description,
-      ...this.#counts,
-      limits: machine?.supports.limits ?? [],
-      ...(machine && {
-        machineId: machine.info.id,
-        hypervisor: machine.info.hypervisor,
-        memoryBytes: totalPages(machine.info.regions) * PAGE_SIZE,
-      }),
-      ...(protection && { imageBytes: protection.imageBytes, chainDepth: protection.chainLength }),
-      ...(this.#nextDueAt !== undefined && { nextDueAt: new Date(this.#nextDueAt).toISOString() }),
-      ...(interval !== undefined && { intervalMs: interval }),
-      ...(this.#last && { lastCheckpoint: this.#last }),
-      ...(this.#problem && { lastProblem: this.#problem }),
-      ...(this.lastVerifiedAtMs !== undefined && { lastVerifiedAt: new Date(this.lastVerifiedAtMs).toISOString() }),
-    };
+  #endedError(): FitdocError {
+    return new FitdocError('ABORTED', `The protection of ${this.name} was ended.`, {
+      hint: 'It begins again when the configuration names the machine and the daemon runs.',
+    });
   }
 }
 
 /** After these no capture of the same attachment can succeed. */
-function needsNewAttachment(error: FitdocError): boolean {
-  return ['MACHINE_GONE', 'MACHINE_PAUSED', 'PROTOCOL_ERROR', 'CHECKPOINT_NOT_FOUND', 'REPOSITORY_DAMAGED'].includes(error.code);
+function needsNewAttachment({ code }: FitdocError): boolean {
+  return /^(MACHINE_(GONE|PAUSED|NOT_FOUND)|PROTOCOL_ERROR|CHECKPOINT_NOT_FOUND|REPOSITORY_DAMAGED|STORE_CLOSED)$/.test(
+    code,
+  );
 }
 
+function overBudget(pauseMs: number, budgetMs: number): FitdocError {
+  const message = `The pause of ${Math.round(pauseMs)} ms exceeds the budget of ${budgetMs} ms.`;
+  return new FitdocError('CAPTURE_FAILED', message, {
+    hint: 'Shorten the interval: less is dirty then. The checkpoint itself is good.',
+  });
+}

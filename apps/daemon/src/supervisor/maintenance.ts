@@ -1,18 +1,27 @@
 import type { MachineSettings } from '../config/schema.js';
 
+export type Chore = 'prune' | 'verify';
+
 export interface MaintenanceWork {
-  readonly prune: (machine: string) => Promise<void>;
-  readonly verify: (machine: string) => Promise<void>;
-  readonly onError: (machine: string, what: string, error: unknown) => void;
+  /** Resolves when the chore has ended, well or not. */
+  readonly run: (machine: string, chore: Chore) => Promise<void>;
+  readonly onError: (machine: string, chore: Chore, error: unknown) => void;
 }
 
-/** Longest that a timer can wait. */
+/** Longest that a timer of Node can wait. */
 const LONGEST_MS = 2 ** 31 - 1;
+
+interface Plan {
+  /** The settings that it was made for, to tell whether they changed. */
+  readonly key: string;
+  readonly timers: NodeJS.Timeout[];
+}
 
 /** Prunes and verifies machines at their intervals; one at a time, so that checkpoints are not slowed by many. */
 export class Maintenance {
   readonly #work: MaintenanceWork;
-  readonly #timers = new Map<string, NodeJS.Timeout[]>();
+  readonly #plans = new Map<string, Plan>();
+  readonly #queued = new Set<string>();
   #queue: Promise<void> = Promise.resolve();
   #closed = false;
 
@@ -20,45 +29,58 @@ export class Maintenance {
     this.#work = work;
   }
 
-  /** Sets a machine's intervals anew. `verifiedAtMs` is when it was last verified, before a restart perhaps. */
+  /**
+   * Sets a machine's intervals; those that are as they were go on. `verifiedAtMs` is when it was last verified,
+   * before a restart perhaps.
+   */
   schedule(machine: string, settings: MachineSettings, verifiedAtMs: number | undefined): void {
+    const pruneEvery = settings.retention && settings['prune-every'];
+    const verifyEvery = settings['verify-every'];
+    const key = JSON.stringify([pruneEvery, verifyEvery]);
+    if (this.#plans.get(machine)?.key === key) return;
     this.cancel(machine);
-    const timers: NodeJS.Timeout[] = [];
-    if (settings.retention) timers.push(this.#repeat(machine, 'prune', settings['prune-every']));
-    const every = settings['verify-every'];
-    if (every !== undefined) {
-      const overdue = Math.max(0, every - (Date.now() - (verifiedAtMs ?? Date.now())));
-      const first = setTimeout(() => {
+    const plan: Plan = { key, timers: [] };
+    this.#plans.set(machine, plan);
+    if (pruneEvery !== undefined) this.#repeat(plan, machine, 'prune', pruneEvery);
+    if (verifyEvery === undefined) return;
+    const age = Date.now() - (verifiedAtMs ?? Date.now());
+    const first = Math.max(0, verifyEvery - age);
+    const timer = setTimeout(
+      () => {
         this.#enqueue(machine, 'verify');
-        timers.push(this.#repeat(machine, 'verify', every));
-      }, Math.min(overdue, LONGEST_MS)).unref();
-      timers.push(first);
-    }
-    this.#timers.set(machine, timers);
+        this.#repeat(plan, machine, 'verify', verifyEvery);
+      },
+      Math.min(first, LONGEST_MS),
+    );
+    plan.timers.push(timer.unref());
   }
 
   cancel(machine: string): void {
-    for (const timer of this.#timers.get(machine) ?? []) clearTimeout(timer);
-    this.#timers.delete(machine);
+    for (const timer of this.#plans.get(machine)?.timers ?? []) clearTimeout(timer);
+    this.#plans.delete(machine);
   }
 
   close(): void {
     this.#closed = true;
-    for (const machine of [...this.#timers.keys()]) this.cancel(machine);
+    for (const machine of [...this.#plans.keys()]) this.cancel(machine);
   }
 
-  #repeat(machine: string, what: 'prune' | 'verify', everyMs: number): NodeJS.Timeout {
-    return setInterval(() => this.#enqueue(machine, what), Math.min(everyMs, LONGEST_MS)).unref();
+  #repeat(plan: Plan, machine: string, chore: Chore, everyMs: number): void {
+    const timer = setInterval(() => this.#enqueue(machine, chore), Math.min(everyMs, LONGEST_MS));
+    plan.timers.push(timer.unref());
   }
 
-  #enqueue(machine: string, what: 'prune' | 'verify'): void {
+  /** A chore that is due again while it still waits is done once. */
+  #enqueue(machine: string, chore: Chore): void {
+    const key = `${chore} ${machine}`;
+    if (this.#queued.has(key)) return;
+    this.#queued.add(key);
     this.#queue = this.#queue.then(async () => {
-      if (this.#closed) return;
-      try {
-        await this.#work[what](machine);
-      } catch (error) {
-        this.#work.onError(machine, what, error);
-      }
+      this.#queued.delete(key);
+      if (this.#closed || !this.#plans.has(machine)) return;
+      await this.#work
+        .run(machine, chore)
+        .catch((error: unknown) => this.#work.onError(machine, chore, error));
     });
   }
 }

@@ -7,8 +7,12 @@ export interface Pace {
   readonly description: string;
   /** The interval in force, where there is one. */
   readonly intervalMs: number | undefined;
+  /** When the first after an attach is due: a machine without any checkpoint gets one at once. */
+  first(nowMs: number, hasCheckpoint: boolean): number;
   /** When the next is due, given when the last was due; milliseconds since 1970. */
   next(lastDueMs: number, nowMs: number): number;
+  /** How many would have been due after the one at `lastDueMs` and before `untilMs`. */
+  missed(lastDueMs: number, untilMs: number): number;
   /** Learns what a checkpoint cost: the guest's pause, and the time until it was durable. */
   learn(pauseMs: number, commitMs: number): void;
 }
@@ -19,11 +23,19 @@ export function paceOf(settings: MachineSettings): Pace {
   return intervalPace(settings.every ?? 1000);
 }
 
+/** Whether two machines' settings ask for the same schedule. */
+export function samePace(one: MachineSettings, other: MachineSettings): boolean {
+  const key = ({ every, cron, adaptive }: MachineSettings): string => JSON.stringify([every, cron, adaptive]);
+  return key(one) === key(other);
+}
+
 function intervalPace(everyMs: number): Pace {
   return {
     description: `every ${everyMs} ms`,
     intervalMs: everyMs,
+    first: (now) => now,
     next: (lastDue, now) => onGrid(lastDue, everyMs, now),
+    missed: (lastDue, until) => missedOnGrid(lastDue, everyMs, until),
     learn: () => undefined,
   };
 }
@@ -34,12 +46,26 @@ function onGrid(lastDue: number, everyMs: number, now: number): number {
   return due >= now ? due : due + Math.ceil((now - due) / everyMs) * everyMs;
 }
 
+function missedOnGrid(lastDue: number, everyMs: number, until: number): number {
+  return Math.max(0, Math.ceil((until - lastDue) / everyMs) - 1);
+}
+
+/** Most missed runs of a cron pattern that are counted at a time: looking for them takes time. */
+const MOST_MISSED_RUNS = 1000;
+
 function cronPace(pattern: string): Pace {
   const cron = new Cron(pattern, { paused: true });
+  const after = (time: number): number => cron.nextRun(new Date(time))?.getTime() ?? Number.POSITIVE_INFINITY;
   return {
     description: `cron ${pattern}`,
     intervalMs: undefined,
-    next: (lastDue, now) => cron.nextRun(new Date(Math.max(lastDue, now)))?.getTime() ?? Number.POSITIVE_INFINITY,
+    first: (now, hasCheckpoint) => (hasCheckpoint ? after(now) : now),
+    next: (lastDue, now) => after(Math.max(lastDue, now)),
+    missed: (lastDue, until) => {
+      let count = 0;
+      for (let due = after(lastDue); due < until && count < MOST_MISSED_RUNS; due = after(due)) count++;
+      return count;
+    },
     learn: () => undefined,
   };
 }
@@ -57,7 +83,9 @@ export class AdaptivePace implements Pace {
   #cost: number | undefined;
   #commit = 0;
 
-  constructor(private readonly settings: { readonly mtbf: number; readonly min: number; readonly max: number }) {}
+  constructor(
+    private readonly settings: { readonly mtbf: number; readonly min: number; readonly max: number },
+  ) {}
 
   get description(): string {
     return `adaptive, ${Math.round(this.intervalMs)} ms now`;
@@ -69,8 +97,16 @@ export class AdaptivePace implements Pace {
     return Math.min(max, Math.max(min, wanted, this.#commit));
   }
 
+  first(now: number): number {
+    return now;
+  }
+
   next(lastDue: number, now: number): number {
     return onGrid(lastDue, this.intervalMs, now);
+  }
+
+  missed(lastDue: number, until: number): number {
+    return missedOnGrid(lastDue, this.intervalMs, until);
   }
 
   learn(pauseMs: number, commitMs: number): void {

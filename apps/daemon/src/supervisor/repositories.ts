@@ -1,11 +1,10 @@
 import type { AdapterRegistry } from '@fitdoc/adapters';
-import { isFitdocError, type Store } from '@fitdoc/interface';
+import { FitdocError, isFitdocError, type Store } from '@fitdoc/interface';
 import { Repository } from '@fitdoc/repository';
-import { limitBandwidth } from '@fitdoc/store-decorators';
+import { withBandwidthLimit } from '@fitdoc/store-decorators';
 import type { RepositorySettings } from '../config/schema.js';
 
 interface Open {
-  readonly settings: RepositorySettings;
   readonly store: Store;
   readonly repository: Repository;
 }
@@ -33,17 +32,21 @@ export class Repositories {
     }
   }
 
-  get names(): string[] {
-    return Object.keys(this.#settings);
+  get settings(): Readonly<Record<string, RepositorySettings>> {
+    return this.#settings;
   }
 
+  /** Errors: REPOSITORY_NOT_FOUND, and those of the store and of `Repository.open`. */
   async get(name: string): Promise<Repository> {
     let open = this.#open.get(name);
     if (!open) {
-      open = this.#openNow(name);
-      this.#open.set(name, open);
+      const opening = this.#openNow(name);
+      this.#open.set(name, opening);
       // A failure is not remembered: the next use tries again.
-      open.catch(() => this.#open.delete(name));
+      opening.catch(() => {
+        if (this.#open.get(name) === opening) this.#open.delete(name);
+      });
+      open = opening;
     }
     return (await open).repository;
   }
@@ -56,12 +59,17 @@ export class Repositories {
 
   async #openNow(name: string): Promise<Open> {
     const settings = this.#settings[name];
-    if (!settings) throw new Error(`There is no repository ${name} in the configuration.`);
+    if (!settings) {
+      throw new FitdocError('REPOSITORY_NOT_FOUND', `The configuration has no repository ${name}.`, {
+        details: { known: Object.keys(this.#settings) },
+      });
+    }
     const { location, create, config, bandwidth } = settings;
     const bare = await this.#registry.openStore(location, { create, ...(config && { config }) });
-    const store = bandwidth === undefined ? bare : limitBandwidth(bare, { bytesPerSecond: bandwidth });
+    const store =
+      bandwidth === undefined ? bare : withBandwidthLimit(bare, { uploadBytesPerSecond: bandwidth });
     try {
-      return { settings, store, repository: await openOrMake(store, create) };
+      return { store, repository: await openOrMake(store, create) };
     } catch (error) {
       await store.close();
       throw error;

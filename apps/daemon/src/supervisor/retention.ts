@@ -11,5 +11,5 @@ export function retentionPolicy(rules: RetentionRules): RetentionPolicy {
     keepMonthly: rules['keep-monthly'],
     keepWithinMs: rules['keep-within'],
   };
-  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as RetentionPolicy;
+  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined));
 }

@@ -50,7 +50,10 @@ export class StateFile {
 
   /** Waits until what was set is on disk. */
   save(): Promise<void> {
-    this.#saving = this.#saving.then(() => this.#write(), () => this.#write());
+    this.#saving = this.#saving.then(
+      () => this.#write(),
+      () => this.#write(),
+    );
     return this.#saving;
   }
 

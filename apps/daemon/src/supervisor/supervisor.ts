@@ -1,16 +1,16 @@
 import { EventEmitter } from 'node:events';
 import { AdapterRegistry } from '@fitdoc/adapters';
-import { createEngine, restore, verify, type CheckpointResult, type Engine, type VerifyReport } from '@fitdoc/engine';
-import { FitdocError, type RestoreReport } from '@fitdoc/interface';
-import type { CheckpointEntry, PruneReport, Repository } from '@fitdoc/repository';
+import { createEngine, type CheckpointResult, type Engine, type VerifyReport } from '@fitdoc/engine';
+import { FitdocError } from '@fitdoc/interface';
 import type { Logger } from 'pino';
 import type { Configuration, MachineSettings } from '../config/schema.js';
 import type { DaemonEvent, JobStatus, MachineStatus } from '../model.js';
 import { Jobs, type JobContext } from './jobs.js';
 import { MachineController } from './machine-controller.js';
-import { Maintenance } from './maintenance.js';
+import { Maintenance, type Chore } from './maintenance.js';
+import { pruneChain, restoreChain, verifyChain, type Chain, type RestoreWish } from './operations.js';
 import { Repositories } from './repositories.js';
-import { retentionPolicy } from './retention.js';
+import { sameAttachment } from './same-attachment.js';
 import { Semaphore } from './semaphore.js';
 import type { StateFile } from './state-file.js';
 
@@ -23,6 +23,9 @@ export interface SupervisorOptions {
   readonly logger: Logger;
   readonly state: StateFile;
 }
+
+/** Part of the page data that a verification on schedule reads; each draws another. */
+const ROUTINE_SHARE = 0.05;
 
 /** Everything that the daemon does for its machines, without any way to talk to it. */
 export class Supervisor {
@@ -37,9 +40,15 @@ export class Supervisor {
   readonly #controllers = new Map<string, MachineController>();
   readonly #maintenance: Maintenance;
   readonly #graceMs: number;
+  readonly #packages = new Set<string>();
+  #configuration: Configuration;
+  /** One change after the other: a reload, a second one, the end. */
+  #changing: Promise<unknown> = Promise.resolve();
+  #stopped = false;
 
   private constructor(configuration: Configuration, options: SupervisorOptions) {
     const { daemon } = configuration;
+    this.#configuration = configuration;
     this.#logger = options.logger;
     this.#state = options.state;
     this.#captures = new Semaphore(daemon['max-captures']);
@@ -48,44 +57,57 @@ export class Supervisor {
       ...(daemon.workers !== undefined && { workers: daemon.workers }),
       ...(daemon.memory !== undefined && { memoryBudget: daemon.memory }),
     });
+    // The dashboard, the metrics and every reader of the event stream listen here.
+    this.events.setMaxListeners(0);
     this.#maintenance = new Maintenance({
-      prune: (machine) => this.pruneMachine(machine).then(() => undefined),
-      verify: (machine) => this.verifyMachine(machine, 0.05).then(() => undefined),
-      onError: (machine, what, error) => this.#logger.warn({ machine, err: error }, `${what} failed`),
+      run: (machine, chore) => this.#routine(machine, chore),
+      onError: (machine, chore, error) => this.#logger.warn({ machine, err: error }, `${chore} failed`),
     });
   }
 
   /** Starts protecting what the configuration names. Machines attach by themselves; nothing is waited for. */
   static async start(configuration: Configuration, options: SupervisorOptions): Promise<Supervisor> {
     const supervisor = new Supervisor(configuration, options);
-    await supervisor.registry.addPackages(configuration.daemon.adapters);
-    await supervisor.apply(configuration);
+    try {
+      await supervisor.apply(configuration);
+    } catch (error) {
+      await supervisor.engine.close();
+      throw error;
+    }
     return supervisor;
   }
 
   /**
-   * Takes over a configuration: machines that stay keep their attachment unless what they are attached to
-   * changed. The settings under [daemon] hold from the next start.
+   * Takes over a configuration: machines that stay keep their attachment unless what they are attached to, or
+   * the repository they are stored in, changed. Most settings under [daemon] hold from the next start.
    */
-  async apply(configuration: Configuration): Promise<void> {
-    const { machines } = configuration;
-    const ending = [...this.#controllers.values()].filter(
-      (controller) => !sameAttachment(controller.settings, machines[controller.name]),
-    );
-    await Promise.all(ending.map((controller) => this.#end(controller)));
-    this.repositories.configure(configuration.repositories);
-    for (const [name, settings] of Object.entries(machines)) this.#begin(name, settings);
-    this.#announce({ type: 'reloaded', machines: Object.keys(machines) });
+  apply(configuration: Configuration): Promise<void> {
+    return this.#inTurn(() => this.#apply(configuration));
   }
 
   /** Ends all protection, leaving every guest running. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#maintenance.close();
-    await this.jobs.close();
-    await Promise.all([...this.#controllers.values()].map((controller) => controller.stop(this.#graceMs)));
-    await this.engine.close();
-    await this.repositories.close();
-    await this.#state.save();
+    const jobs = this.jobs.close();
+    await this.#inTurn(async () => {
+      await Promise.all([...this.#controllers.values()].map((each) => each.stop(this.#graceMs)));
+      await jobs;
+      await this.engine.close();
+      await this.repositories.close();
+      await this.#state
+        .save()
+        .catch((error: unknown) => this.#logger.warn({ err: error }, 'state not saved'));
+    });
+  }
+
+  /** Makes a `stop` that is under way cancel what it waits for. */
+  hurry(): void {
+    for (const controller of this.#controllers.values()) controller.cancel();
+  }
+
+  get configuration(): Configuration {
+    return this.#configuration;
   }
 
   machines(): MachineStatus[] {
@@ -97,117 +119,122 @@ export class Supervisor {
     const controller = this.#controllers.get(name);
     if (controller) return controller;
     throw new FitdocError('MACHINE_NOT_FOUND', `The configuration has no machine ${name}.`, {
-      details: { known: [...this.#controllers.keys()] },
+      hint: `It has: ${[...this.#controllers.keys()].join(', ') || 'none'}.`,
     });
   }
 
-  /** The checkpoints of a configured machine, oldest first; none before it was attached for the first time. */
-  async checkpoints(name: string): Promise<{ repository: Repository; entries: CheckpointEntry[] }> {
+  /** Where a configured machine's checkpoints are. */
+  async chain(name: string): Promise<Chain> {
     const controller = this.controller(name);
     const repository = await this.repositories.get(controller.settings.repository);
-    const machine = this.#machineId(controller);
-    if (machine === undefined) return { repository, entries: [] };
-    return { repository, entries: await repository.checkpoints({ machine }) };
+    return { repository, machineId: controller.machineId ?? this.#state.machineId(name) };
   }
 
   startCheckpoint(name: string): JobStatus {
     const controller = this.controller(name);
-    return this.jobs.start('checkpoint', name, async () => {
-      const { entry } = await controller.checkpointNow();
-      return { id: entry.id, sequence: entry.sequence };
+    return this.jobs.start('checkpoint', name, async ({ signal }) => {
+      const { entry } = await controller.checkpointNow(signal);
+      return { id: entry.id, sequence: entry.sequence, kind: entry.kind };
     });
   }
 
-  startRestore(name: string, checkpoint: string, to: string): JobStatus {
-    const controller = this.controller(name);
-    return this.jobs.start('restore', `${name} ${checkpoint} to ${to}`, (context) =>
-      this.#restore(controller, checkpoint, to, context),
+  startRestore(name: string, wish: RestoreWish): JobStatus {
+    this.controller(name);
+    return this.jobs.start('restore', `${name} ${wish.checkpoint} to ${wish.to}`, async (context) =>
+      restoreChain(await this.chain(name), wish, this, context),
     );
   }
 
   startVerify(name: string, share: number): JobStatus {
     this.controller(name);
-    return this.jobs.start('verify', name, (context) => this.verifyMachine(name, share, context));
+    return this.jobs.start('verify', name, (context) => this.#verify(name, share, context));
   }
 
   startPrune(name: string, dryRun: boolean): JobStatus {
-    this.controller(name);
-    return this.jobs.start('prune', name, (context) => this.pruneMachine(name, dryRun, context));
+    const { settings } = this.controller(name);
+    return this.jobs.start('prune', name, async (context) =>
+      pruneChain(await this.chain(name), name, settings, dryRun, context),
+    );
   }
 
-  async verifyMachine(name: string, share: number, context?: JobContext): Promise<VerifyReport> {
-    const { repository, entries } = await this.checkpoints(name);
-    const report = await verify(repository, entries, { data: share, ...context });
-    if (report.findings.length === 0) {
-      const now = Date.now();
-      this.controller(name).lastVerifiedAtMs = now;
-      this.#state.setVerified(name, now);
-      this.#announce({ type: 'machine', machine: this.controller(name).status() });
-    } else {
+  async #verify(name: string, share: number, context: JobContext): Promise<VerifyReport> {
+    const report = await verifyChain(await this.chain(name), share, context);
+    const [first] = report.findings;
+    if (first) {
       this.#logger.error({ machine: name, findings: report.findings }, 'verification found damage');
+      const count = report.findings.length;
+      throw new FitdocError(
+        'VERIFY_FAILED',
+        `${count} finding(s) in the checkpoints of ${name}: ${first.message}`,
+        {
+          hint: 'Look at them with: fitdoc verify --store LOCATION; bring damaged objects back from a copy.',
+        },
+      );
     }
+    const now = Date.now();
+    this.#state.setVerified(name, now);
+    this.#controllers.get(name)?.setVerified(now);
     return report;
   }
 
-  async pruneMachine(name: string, dryRun = false, context?: JobContext): Promise<PruneReport | undefined> {
-    const { settings } = this.controller(name);
-    const { repository, entries } = await this.checkpoints(name);
-    const machine = entries[0]?.machineId;
-    if (!settings.retention || machine === undefined) return undefined;
-    return repository.prune(retentionPolicy(settings.retention), { machine, dryRun, ...context });
+  async #routine(name: string, chore: Chore): Promise<void> {
+    const { id } = chore === 'verify' ? this.startVerify(name, ROUTINE_SHARE) : this.startPrune(name, false);
+    const status = await this.jobs.ended(id);
+    if (status?.state === 'failed')
+      this.#logger.warn({ machine: name, problem: status.problem }, `${chore} failed`);
   }
 
-  async #restore(
-    controller: MachineController,
-    checkpoint: string,
-    to: string,
-    context: JobContext,
-  ): Promise<RestoreReport> {
-    const repository = await this.repositories.get(controller.settings.repository);
-    const machine = this.#machineId(controller);
-    const entry = await repository.resolve(checkpoint, machine === undefined ? {} : { machine });
-    const { hypervisor, rest } = await this.registry.hypervisorFor(to);
-    return restore(this.engine, { repository, entry, hypervisor, location: rest }, context);
-  }
-
-  #machineId(controller: MachineController): string | undefined {
-    return controller.attachment?.machine.info.id ?? this.#state.machineId(controller.name);
+  async #apply(configuration: Configuration): Promise<void> {
+    if (this.#stopped) throw new FitdocError('ABORTED', 'The daemon is stopping.');
+    const packages = configuration.daemon.adapters.filter((name) => !this.#packages.has(name));
+    await this.registry.addPackages(packages);
+    for (const name of packages) this.#packages.add(name);
+    const before = this.#configuration;
+    const ending = [...this.#controllers.values()].filter(
+      ({ name }) => !sameAttachment(name, before, configuration),
+    );
+    await Promise.all(ending.map((controller) => this.#end(controller)));
+    this.#configuration = configuration;
+    this.repositories.configure(configuration.repositories);
+    for (const [name, settings] of Object.entries(configuration.machines)) this.#begin(name, settings);
+    this.#announce({ type: 'reloaded', machines: Object.keys(configuration.machines) });
   }
 
   #begin(name: string, settings: MachineSettings): void {
+    const verifiedAt = this.#state.verifiedAt(name);
     const known = this.#controllers.get(name);
     if (known) {
       known.reconfigure(settings);
     } else {
       const controller = this.#controllerFor(name, settings);
       this.#controllers.set(name, controller);
-      controller.lastVerifiedAtMs = this.#state.verifiedAt(name);
+      controller.setVerified(verifiedAt);
       controller.start();
     }
-    this.#maintenance.schedule(name, settings, this.#state.verifiedAt(name));
+    this.#maintenance.schedule(name, settings, verifiedAt);
   }
 
   #controllerFor(name: string, settings: MachineSettings): MachineController {
+    const logger = this.#logger.child({ machine: name });
     return new MachineController(settings, {
       name,
       engine: this.engine,
       registry: this.registry,
       captures: this.#captures,
-      repository: () => this.repositories.get(this.controller(name).settings.repository),
+      repository: () => this.repositories.get(settings.repository),
       onChange: (machine) => {
         if (machine.machineId !== undefined) this.#state.setMachineId(name, machine.machineId);
         this.#announce({ type: 'machine', machine });
       },
-      onCheckpoint: (result) => this.#onCheckpoint(name, result),
-      onProblem: (problem) => this.#logger.warn({ machine: name, problem }, problem.message),
+      onCheckpoint: (result, checkpoint) => {
+        logger.debug({ checkpoint, notes: result.notes }, 'checkpoint');
+        this.events.emit('result', name, result);
+        this.#announce({ type: 'checkpoint', machine: name, checkpoint });
+      },
+      onProblem: (problem) => logger.warn({ problem }, problem.message),
+      onMissed: (missed) =>
+        logger.warn({ missed }, 'checkpoints left out: the machine falls behind its schedule'),
     });
-  }
-
-  #onCheckpoint(name: string, result: CheckpointResult): void {
-    this.events.emit('result', name, result);
-    const checkpoint = this.controller(name).status().lastCheckpoint;
-    if (checkpoint) this.#announce({ type: 'checkpoint', machine: name, checkpoint });
-    this.#logger.debug({ machine: name, checkpoint }, 'checkpoint');
   }
 
   async #end(controller: MachineController): Promise<void> {
@@ -216,22 +243,13 @@ export class Supervisor {
     this.#controllers.delete(controller.name);
   }
 
+  #inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
+    const turn = this.#changing.then(change, change);
+    this.#changing = turn.catch(() => undefined);
+    return turn;
+  }
+
   #announce(event: DaemonEvent): void {
     this.events.emit('event', event);
   }
-}
-
-function sameAttachment(before: MachineSettings, after: MachineSettings | undefined): boolean {
-  if (!after) return false;
-  const key = (settings: MachineSettings): string =>
-    JSON.stringify([
-      settings.location,
-      settings.repository,
-      settings.disks,
-      settings['machine-id'],
-      settings.compressor,
-      settings.level,
-      settings.config,
-    ]);
-  return key(before) === key(after);
 }

@@ -1,0 +1,84 @@
+import type { AdapterRegistry } from '@fitdoc/adapters';
+import { restore, verify, type Engine, type VerifyReport } from '@fitdoc/engine';
+import { FitdocError, type CallOptions, type RestoreReport } from '@fitdoc/interface';
+import type { Repository } from '@fitdoc/repository';
+import type { MachineSettings } from '../config/schema.js';
+import { retentionPolicy } from './retention.js';
+
+/** A machine's checkpoints: where they are, and under which name. */
+export interface Chain {
+  readonly repository: Repository;
+  /** Undefined before the machine was attached for the first time. */
+  readonly machineId: string | undefined;
+}
+
+/** Checks a machine's checkpoints, damaged ones included, while nobody may remove them. */
+export async function verifyChain(
+  { repository, machineId }: Chain,
+  share: number,
+  options: CallOptions,
+): Promise<VerifyReport> {
+  if (machineId === undefined) return { checkpoints: 0, records: 0, bytes: 0, findings: [] };
+  const lease = await repository.share(machineId, 'verify');
+  try {
+    const entries = await repository.list({ machine: machineId });
+    return await verify(repository, entries, { data: share, ...options });
+  } finally {
+    await lease.release();
+  }
+}
+
+export interface PruneResult {
+  readonly dryRun: boolean;
+  /** Ids, in the order of removal. */
+  readonly remove: readonly string[];
+  readonly keep: number;
+  readonly removed: number;
+  readonly freedBytes: number;
+}
+
+/** Removes what the machine's retention rules do not keep. Errors: ARGUMENT_INVALID when it has none. */
+export async function pruneChain(
+  { repository, machineId }: Chain,
+  name: string,
+  settings: MachineSettings,
+  dryRun: boolean,
+  options: CallOptions,
+): Promise<PruneResult> {
+  if (!settings.retention) {
+    throw new FitdocError('ARGUMENT_INVALID', `The machine ${name} has no retention rules.`, {
+      hint: `Add them to the configuration: [machines.${name}.retention] with keep-last = 100, say.`,
+    });
+  }
+  if (machineId === undefined) return { dryRun, remove: [], keep: 0, removed: 0, freedBytes: 0 };
+  const policy = retentionPolicy(settings.retention);
+  const { signal } = options;
+  const report = await repository.prune(policy, { machine: machineId, dryRun, ...(signal && { signal }) });
+  return {
+    dryRun,
+    remove: report.machines.flatMap(({ remove }) => remove.map(({ id }) => id)),
+    keep: report.machines.reduce((sum, { keep }) => sum + keep.length, 0),
+    removed: report.removed,
+    freedBytes: report.freedBytes,
+  };
+}
+
+export interface RestoreWish {
+  /** An id, a tag, `latest~2`, a time. */
+  readonly checkpoint: string;
+  /** scheme:location. */
+  readonly to: string;
+}
+
+/** Brings a machine back elsewhere, or in its place when that is free. */
+export async function restoreChain(
+  { repository, machineId }: Chain,
+  { checkpoint, to }: RestoreWish,
+  { engine, registry }: { readonly engine: Engine; readonly registry: AdapterRegistry },
+  options: CallOptions,
+): Promise<RestoreReport & { readonly checkpoint: string }> {
+  const entry = await repository.resolve(checkpoint, machineId === undefined ? {} : { machine: machineId });
+  const { hypervisor, rest } = await registry.hypervisorFor(to);
+  const report = await restore(engine, { repository, entry, hypervisor, location: rest }, options);
+  return { checkpoint: entry.id, ...report };
+}
