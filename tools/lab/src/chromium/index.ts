@@ -1,0 +1,42 @@
+import { access, constants } from 'node:fs/promises';
+import { run } from '../qemu/shell.js';
+
+/** Where Debian's package puts the browser. */
+export const chromiumPath = '/usr/bin/chromium';
+
+/** Starts a browser that is root's, has no display, and looks for nothing on the network by itself. */
+export const chromiumFlags: readonly string[] = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** Installs Debian's Chromium if it is missing; only that needs root. Answers its version. */
+export async function installChromium(): Promise<string> {
+  if ((await missingForChromium()) !== undefined) {
+    const apt = ['-o', 'DPkg::Lock::Timeout=600', '-q', '-y'];
+    await run('apt-get', [...apt, 'update']);
+    await run('apt-get', [...apt, 'install', '--no-install-recommends', 'chromium']);
+  }
+  return chromiumVersion();
+}
+
+/** Why pages cannot be tested in a real browser here, or undefined when they can. */
+export async function missingForChromium(): Promise<string | undefined> {
+  try {
+    await access(chromiumPath, constants.X_OK);
+    await chromiumVersion();
+    return undefined;
+  } catch {
+    return `no working ${chromiumPath} (npx tsx tools/lab/src/chromium/main.ts install)`;
+  }
+}
+
+async function chromiumVersion(): Promise<string> {
+  return (await run(chromiumPath, ['--version'])).trim();
+}
