@@ -81,10 +81,12 @@ async function protect(
   const pauses = new PauseWatch(qmp);
   const unguard = config.guard ? guard(location) : (): void => undefined;
   try {
+    await setCapabilities(qmp, settings.capabilities, ['events']);
+    await setParameters(qmp, config.downtimeLimitMs, false);
+    const header = await probe(qmp, pauses, config, AbortSignal.any([signal, qmp.closed]));
     const choice = await chooseMode(qmp, settings, config, description);
     const { colo } = choice;
-    await setParameters(qmp, config.downtimeLimitMs, colo);
-    const header = await probe(qmp, pauses, config, colo, AbortSignal.any([signal, qmp.closed]));
+    if (colo) await setParameters(qmp, config.downtimeLimitMs, colo);
     const backends = await qmp.execute<readonly { id?: string }[]>('query-memdev', {}, { signal });
     const names = backends.flatMap(({ id }) => id ?? []);
     const info = machineInfo(description, header, disks, names, { machineId, location });
@@ -98,17 +100,16 @@ async function protect(
 }
 
 /**
- * Begins a migration to learn the RAM blocks, and that this guest can be migrated at all, and ends it. It is
+ * Begins an ordinary migration to learn the RAM blocks, and that this guest can be migrated at all, and ends it. It is
  * not kept for the first capture: a small guest's would be complete by then, and the guest stand.
  */
 async function probe(
   qmp: QmpClient,
   pauses: PauseWatch,
   config: KvmConfig,
-  colo: boolean,
   signal: AbortSignal,
 ): Promise<StreamHeader> {
-  const session = await Session.start(qmp, pauses, config, colo, signal);
+  const session = await Session.start(qmp, pauses, config, false, signal);
   await session.end();
   return session.announced;
 }
@@ -119,7 +120,7 @@ interface Choice {
   readonly limits: readonly string[];
 }
 
-/** Turns COLO on where it may and can be, and everything else off. */
+/** Turns COLO on where it may and can be. Requires that every other capability is off. */
 async function chooseMode(
   qmp: QmpClient,
   { capabilities }: MigrationSettings,
@@ -137,7 +138,6 @@ async function chooseMode(
     });
   }
   const colo = wanted && missing === undefined;
-  if (!colo) await setCapabilities(qmp, capabilities, ['events']);
   const why =
     mode === 'precopy'
       ? 'as the setting mode asks'

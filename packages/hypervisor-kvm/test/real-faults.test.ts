@@ -169,17 +169,17 @@ describe.skipIf(withoutQemu)('a guest', () => {
       capabilities: [{ capability: 'xbzrle', state: true }],
     });
     await monitor.execute('migrate-set-parameters', { 'downtime-limit': 123 });
-    const settings = async () => [
+    const asked = async () => [
       await monitor.execute('query-migrate-capabilities'),
       await monitor.execute('query-migrate-parameters'),
     ];
-    const before = await settings();
+    const before = await asked();
     for (const captures of [0, 1, 3]) {
       const machine = await hypervisor.attach(guest.qmpPath, { config: settings(guest) });
       const protection = new Protected(machine);
       for (let i = 0; i < captures; i++) await protection.capture();
       await machine.detach();
-      expect(await settings()).toEqual(before);
+      expect(await asked()).toEqual(before);
       expect(await isRunning(guest)).toBe(true);
     }
     await monitor.execute('migrate', { uri: 'exec:cat > /dev/null' });

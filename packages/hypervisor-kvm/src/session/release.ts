@@ -30,29 +30,55 @@ export function isMigrating({ migration }: MigrationState): boolean {
   return !FINAL.has(migration);
 }
 
+export interface ReleaseOptions {
+  /** Closes our end of the stream; called when QEMU's reaction will not be missed. */
+  readonly close?: () => Promise<void>;
+  readonly timeoutMs?: number;
+}
+
+/** How long QEMU gets to notice that the stream is closed before it is told, milliseconds. */
+const NOTICE_COLO = 300;
+const NOTICE_MIGRATION = 3000;
+
 /**
- * Ends a migration to us, in whatever state it is, and makes sure that the guest runs. To be called when our
- * end of the stream is closed. MACHINE_PAUSED when the guest does not run after `timeoutMs`.
+ * Ends a migration to us, in whatever state it is, and makes sure that the guest runs. MACHINE_PAUSED when
+ * the guest does not run after `timeoutMs`.
+ *
+ * QEMU is told nothing before it has noticed by itself that the stream is closed: a command that meets COLO
+ * while it starts, or a migration while it fails, can crash QEMU and the guest with it.
  */
-export async function release(qmp: QmpClient, timeoutMs = 15_000): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 100)) {
-    const state = await migrationState(qmp);
-    const migrating = isMigrating(state);
-    if (!migrating && !STOPPED_BY_US.has(state.guest)) return;
-    if (Date.now() > deadline) throw stuck(qmp.path, state);
-    // Each may be refused when QEMU has moved on meanwhile; the next round looks again.
-    const command = nextCommand(state, migrating);
-    await qmp.execute(command).catch((error: unknown) => {
-      if (qmp.closed.aborted) throw error;
-    });
-    await sleep(pauseMs);
+export async function release(qmp: QmpClient, options: ReleaseOptions = {}): Promise<void> {
+  let noticed = false;
+  const remove = qmp.onEvent(({ name }) => (noticed ||= name === 'COLO_EXIT'));
+  try {
+    await options.close?.();
+    const start = Date.now();
+    let quietUntil = 0;
+    for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 50)) {
+      const state = await migrationState(qmp);
+      if (!isMigrating(state) && !STOPPED_BY_US.has(state.guest)) return;
+      const elapsed = Date.now() - start;
+      if (elapsed > (options.timeoutMs ?? 15_000)) throw stuck(qmp.path, state);
+      const command = elapsed < quietUntil ? undefined : nextCommand(state, elapsed, noticed);
+      if (command !== undefined) {
+        quietUntil = elapsed + 500;
+        // It may be refused when QEMU has moved on meanwhile; the next round looks again.
+        await qmp.execute(command).catch((error: unknown) => {
+          if (qmp.closed.aborted) throw error;
+        });
+      }
+      await sleep(waitMs);
+    }
+  } finally {
+    remove();
   }
 }
 
-function nextCommand(state: MigrationState, migrating: boolean): string {
-  if (state.migration === 'colo' || state.guest === 'colo') return 'x-colo-lost-heartbeat';
-  return migrating ? 'migrate_cancel' : 'cont';
+function nextCommand(state: MigrationState, elapsed: number, noticed: boolean): string | undefined {
+  if (state.migration === 'colo' || state.guest === 'colo')
+    return noticed || elapsed >= NOTICE_COLO ? 'x-colo-lost-heartbeat' : undefined;
+  if (isMigrating(state)) return elapsed >= NOTICE_MIGRATION ? 'migrate_cancel' : undefined;
+  return 'cont';
 }
 
 function stuck(path: string, state: MigrationState): FitdocError {

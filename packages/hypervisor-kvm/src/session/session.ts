@@ -86,8 +86,9 @@ export class Session {
   /** Ends the migration, whatever its state, and sees to it that the guest runs. */
   async end(): Promise<void> {
     this.stage = 'over';
-    await this.channel.close();
-    if (!this.qmp.closed.aborted) await release(this.qmp);
+    const close = (): Promise<void> => this.channel.close();
+    if (this.qmp.closed.aborted) await close();
+    else await release(this.qmp, { close });
   }
 
   private async precopy(sink: PageSink, signal: AbortSignal): Promise<Captured> {

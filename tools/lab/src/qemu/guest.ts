@@ -43,8 +43,8 @@ export interface RunningGuest {
   readonly serialPath: string;
   readonly pid: number;
   readonly directory: string;
-  /** Settles when QEMU has ended. */
-  readonly exited: Promise<void>;
+  /** Settles when QEMU has ended, with its exit code or the signal that ended it. */
+  readonly exited: Promise<string>;
   /** What QEMU wrote to its standard error. */
   errors(): Promise<string>;
   /** Kills QEMU and removes its directory. */
@@ -69,7 +69,10 @@ export async function startGuest(options: GuestOptions): Promise<RunningGuest> {
     env: { ...process.env, ...preload },
   });
   running.add(child);
-  const exited = once(child, 'exit').then(() => void running.delete(child));
+  const exited = once(child, 'exit').then(([code, signal]: unknown[]) => {
+    running.delete(child);
+    return String(signal ?? code);
+  });
   await log.close();
   const errors = (): Promise<string> => readFile(join(directory, 'errors'), 'utf8').catch(() => '');
   const stop = async (): Promise<void> => {
