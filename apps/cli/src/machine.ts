@@ -1,5 +1,5 @@
 import { hypervisorFor } from '@fitdoc/adapters';
-import { FitdocError, type Machine } from '@fitdoc/interface';
+import { FitdocError, isFitdocError, type Machine } from '@fitdoc/interface';
 import type { ProtectionEvent } from '@fitdoc/engine';
 import type { Command } from 'commander';
 import { shortId, time } from './output/units.js';
@@ -35,16 +35,28 @@ export async function attach(
   intervalMs?: number,
 ): Promise<Machine> {
   const { hypervisor, rest } = await hypervisorFor(location);
-  const machine = await hypervisor.attach(rest, {
-    signal: session.signal,
-    onProgress: session.terminal.progress,
-    disks: disksPolicy(options.disks),
-    ...(options.machineId !== undefined && { machineId: options.machineId }),
-    ...(intervalMs !== undefined && { intervalMs }),
-  });
+  const machine = await hypervisor
+    .attach(rest, {
+      signal: session.signal,
+      onProgress: session.terminal.progress,
+      disks: disksPolicy(options.disks),
+      ...(options.machineId !== undefined && { machineId: options.machineId }),
+      ...(intervalMs !== undefined && { intervalMs }),
+    })
+    .catch(sayHow);
   session.onClose(() => machine.detach());
   for (const limit of machine.supports.limits) session.terminal.note(`note: ${limit}`);
   return machine;
+}
+
+/** The library's hint names an option of the library; the user of the command needs the command's. */
+function sayHow(error: unknown): never {
+  if (!isFitdocError(error, 'MACHINE_HAS_DISKS')) throw error;
+  throw new FitdocError(error.code, error.message, {
+    cause: error,
+    details: error.details,
+    hint: 'A checkpoint holds memory, not disks. If you keep the disks consistent yourself, add --disks external.',
+  });
 }
 
 function disksPolicy(value: string | undefined): 'refuse' | 'external' {
