@@ -1,0 +1,74 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { config } from './streams.js';
+
+/**
+ * An `xl` that plays recorded streams: it does what the real one was seen to do with its receiver, so the
+ * session's own machinery is tested where there is no Xen. The tests on real Xen say whether it tells the truth.
+ */
+const SCRIPT = `#!/bin/sh
+cd "$FAKE_XL" || exit 9
+case $1 in
+info)
+  echo "xen_major              : 4"
+  echo "xen_minor              : 17"
+  echo "xen_version            : 4.17.7"
+  echo "virt_caps              : pv hvm hap" ;;
+list)
+  [ -e gone ] && exit 1
+  if [ "$2" = -l ]; then
+    [ "$3" = guest ] || exit 1
+    cat list.json
+  else
+    echo "Name                                        ID   Mem VCPUs      State   Time(s)"
+    echo "guest                                        1    80     1     $(cat state)       1.0"
+  fi ;;
+domid) [ "$2" = guest ] && echo 1 || exit 1 ;;
+remus)
+  echo remus >>calls
+  rm -f pipe && mkfifo pipe
+  sh -c "exec $8 fitdoc xl migrate-receive -r " <pipe >answer &
+  receiver=$!
+  exec 9>pipe
+  for part in 0 1 2 3 4 5; do
+    [ -e "part$part" ] || break
+    echo "---ss-" >state
+    cat "part$part" >&9 2>/dev/null || break
+    echo "-b----" >state
+    sleep 0.2
+  done
+  while [ ! -e then-die ] && kill -0 $receiver 2>/dev/null; do sleep 0.1; done
+  echo "-b----" >state
+  echo "Remus: Backup failed? resuming domain at primary." >&2
+  exit 1 ;;
+save) echo save >>calls; cat part0 >"$4" ;;
+restore) cat "$2" >restored ;;
+esac
+`;
+
+export class FakeXl {
+  readonly folder = mkdtempSync(join(tmpdir(), 'fitdoc-xl-'));
+  readonly #path = process.env.PATH;
+
+  constructor(type: 'pv' | 'pvh', parts: readonly Uint8Array[], memoryKiB: number, disks: object[] = []) {
+    mkdirSync(join(this.folder, 'bin'));
+    writeFileSync(join(this.folder, 'bin/xl'), SCRIPT, { mode: 0o755 });
+    const settings = { ...(JSON.parse(config(type, memoryKiB)) as object), disks };
+    this.write('list.json', JSON.stringify([{ domid: 1, config: settings }]));
+    this.write('state', '-b----\n');
+    parts.forEach((part, index) => this.write(`part${index}`, part));
+    process.env.PATH = `${join(this.folder, 'bin')}:${this.#path}`;
+    process.env.FAKE_XL = this.folder;
+  }
+
+  write(name: string, content: string | Uint8Array): void {
+    writeFileSync(join(this.folder, name), content);
+  }
+
+  close(): void {
+    process.env.PATH = this.#path;
+    delete process.env.FAKE_XL;
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
