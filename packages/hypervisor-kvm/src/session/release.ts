@@ -56,10 +56,11 @@ export async function release(qmp: QmpClient, options: ReleaseOptions = {}): Pro
     let quietUntil = 0;
     for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 50)) {
       const state = await migrationState(qmp);
-      if (!isMigrating(state) && !STOPPED_BY_US.has(state.guest)) return;
+      const over = !isMigrating(state) && !STOPPED_BY_US.has(state.guest);
+      if (over && !(await isUnfinished(qmp))) return;
       const elapsed = Date.now() - start;
       if (elapsed > (options.timeoutMs ?? 15_000)) throw stuck(qmp.path, state);
-      const command = elapsed < quietUntil ? undefined : nextCommand(state, elapsed, noticed);
+      const command = over || elapsed < quietUntil ? undefined : nextCommand(state, elapsed, noticed);
       if (command !== undefined) {
         quietUntil = elapsed + 500;
         // It may be refused when QEMU has moved on meanwhile; the next round looks again.
@@ -72,6 +73,20 @@ export async function release(qmp: QmpClient, options: ReleaseOptions = {}): Pro
   } finally {
     remove();
   }
+}
+
+/**
+ * Whether QEMU has yet to clean up after a migration that it already calls completed or failed: a migration
+ * that is begun in that time crashes QEMU. Only the list of what can be yanked shows it.
+ */
+async function isUnfinished(qmp: QmpClient): Promise<boolean> {
+  const instances = await qmp.execute<readonly { type: string }[]>('query-yank').catch((error: unknown) => {
+    if (qmp.closed.aborted) throw error;
+    return undefined;
+  });
+  if (instances !== undefined) return instances.some(({ type }) => type === 'migration');
+  await sleep(500);
+  return false;
 }
 
 function nextCommand(state: MigrationState, elapsed: number, noticed: boolean): string | undefined {
