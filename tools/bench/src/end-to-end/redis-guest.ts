@@ -1,0 +1,122 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cached } from '../../../lab/src/qemu/cache.js';
+import {
+  buildInitramfs,
+  startGuest,
+  type ArchiveFile,
+  type RunningGuest,
+} from '../../../lab/src/qemu/index.js';
+import { run } from '../../../lab/src/qemu/shell.js';
+
+/** Debian packages that a redis needs which runs with nothing else installed. */
+const PACKAGES = [
+  ...['redis-server', 'redis-tools', 'libjemalloc2', 'liblzf1', 'libatomic1', 'libc6', 'libssl3'],
+  ...['libsystemd0', 'libcap2', 'libgcrypt20', 'libgpg-error0', 'liblzma5', 'libzstd1', 'liblz4-1'],
+  ...['libgcc-s1', 'libstdc++6'],
+];
+const LIBRARIES =
+  /^(ld-linux-x86-64|libc|libm|libdl|libpthread|librt|libatomic|libjemalloc|liblzf|libssl|libcrypto|libsystemd|libcap|libgcrypt|libgpg-error|liblzma|libzstd|liblz4|libgcc_s|libstdc\+\+)\.so/;
+const PROGRAMS = ['redis-server', 'redis-cli', 'redis-benchmark'];
+
+export interface RedisLoad {
+  /** Rows of 4 KB that lie in the store and are not touched again. */
+  readonly rows: number;
+  /** Keys that the clients write and read. */
+  readonly keys: number;
+  /** Clients that write; half as many read. 0: nobody does, and the guest is idle. */
+  readonly writers: number;
+}
+
+/** A record of about 300 bytes in which every number is drawn anew at each write. */
+const RECORD = ['user', 'balance', 'session', 'visits', 'basket', 'last', 'rank', 'credit']
+  .map((name) => `"${name}":"__rand_int__"`)
+  .join(',');
+
+function script({ rows, keys, writers }: RedisLoad): string {
+  const benchmark = `redis-benchmark -s /tmp/redis -r ${keys}`;
+  const write = `SET 'key:__rand_int__' '{${RECORD}}'`;
+  const readers = Math.ceil(writers / 2);
+  const clients =
+    writers === 0
+      ? ''
+      : `${benchmark} -c ${writers} -n 2000000000 ${write} >/dev/null 2>&1 &
+${benchmark} -c ${readers} -n 2000000000 GET 'key:__rand_int__' >/dev/null 2>&1 &`;
+  return `#!/bin/sh
+redis-server --port 0 --unixsocket /tmp/redis --save '' --appendonly no --enable-debug-command yes >/tmp/log 2>&1 &
+until redis-cli -s /tmp/redis ping >/dev/null 2>&1; do sleep 1; done
+redis-cli -s /tmp/redis DEBUG POPULATE ${rows} row 4000
+${benchmark} -P 32 -n ${2 * keys} ${write} >/dev/null 2>&1
+${clients}
+echo "LOAD $(redis-cli -s /tmp/redis DBSIZE)"
+while true; do sleep 1000; done
+`;
+}
+
+/** Boots Debian's kernel with Debian's redis, emulated, and resolves when the data is there and the load runs. */
+export async function startRedisGuest(memoryKib: number, load: RedisLoad): Promise<RunningGuest> {
+  const extra = { path: 'extra', mode: 0o755, content: Buffer.from(script(load)) };
+  const initramfs = await buildInitramfs([...(await redisFiles()), extra]);
+  const guest = await startGuest({
+    ...{ accel: 'tcg', guest: 'linux', memoryKib, initramfs },
+    extraArgs: ['-qmp', 'unix:monitor.sock,server=on,wait=off'],
+  });
+  try {
+    await loaded(guest);
+    return guest;
+  } catch (error) {
+    await guest.stop();
+    throw error;
+  }
+}
+
+async function loaded(guest: RunningGuest, timeoutMs = 600_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const console = await readFile(guest.serialPath, 'latin1').catch(() => '');
+    if (/^LOAD \d+/m.test(console)) return;
+    if (Date.now() > deadline || /panic|not found/.test(console))
+      throw new Error(`redis does not run in the guest; its console ends: ${console.slice(-800)}`);
+    await sleep(200);
+  }
+}
+
+async function redisFiles(): Promise<ArchiveFile[]> {
+  const root = path.join(await redisDirectory(), 'root');
+  const folders = ['lib64', 'lib', 'lib/x86_64-linux-gnu'].map((folder) => ({ path: folder, mode: 0o755 }));
+  const files: ArchiveFile[] = [];
+  for (const name of PROGRAMS) {
+    files.push({
+      path: `bin/${name}`,
+      mode: 0o755,
+      content: await readFile(path.join(root, 'usr/bin', name)),
+    });
+  }
+  const found = new Set<string>();
+  for (const folder of ['lib/x86_64-linux-gnu', 'usr/lib/x86_64-linux-gnu']) {
+    for (const name of await readdir(path.join(root, folder)).catch(() => [])) {
+      const file = path.join(root, folder, name);
+      if (!LIBRARIES.test(name) || found.has(name) || !(await stat(file)).isFile()) continue;
+      found.add(name);
+      const content = await readFile(file);
+      const target = name.startsWith('ld-linux') ? `lib64/${name}` : `lib/x86_64-linux-gnu/${name}`;
+      files.push({ path: target, mode: 0o755, content });
+    }
+  }
+  return [...folders, ...files];
+}
+
+/** Debian's packages, downloaded and unpacked once; nothing of them is installed. */
+async function redisDirectory(): Promise<string> {
+  return cached('redis', async (work) => {
+    const download = ['-o', 'APT::Sandbox::User=root', '-q', 'download', ...PACKAGES];
+    await run('apt-get', download, work).catch(async () => {
+      await run('apt-get', ['-o', 'DPkg::Lock::Timeout=600', '-q', 'update']);
+      await run('apt-get', download, work);
+    });
+    for (const file of await readdir(work)) {
+      if (file.endsWith('.deb')) await run('dpkg', ['-x', file, 'root'], work);
+    }
+  });
+}
