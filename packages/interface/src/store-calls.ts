@@ -16,7 +16,9 @@ export function checkKey(key: string): void {
 export function checkRange({ offset, length }: ByteRange): void {
   const whole = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
   if (whole(offset) && whole(length)) return;
-  throw new FitdocError('ARGUMENT_INVALID', `Not a range of bytes: ${length} from ${offset}.`);
+  throw new FitdocError('ARGUMENT_INVALID', `Not a range of bytes: ${length} from ${offset}.`, {
+    hint: 'Offset and length are whole numbers, not negative.',
+  });
 }
 
 /** Settles as `promise` does, or rejects as soon as the signal is aborted. */

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import {
+  checkKey,
+  checkRange,
   FitdocError,
   throwIfAborted,
   type ByteRange,
@@ -14,7 +16,6 @@ import { Directories } from './directories.js';
 import { errnoOf, isMissing, storeError } from './failures.js';
 import { nodeFileSystem, type FileStat, type FileSystem } from './file-system.js';
 import { Incoming } from './incoming.js';
-import { checkKey, checkRange } from './key.js';
 import { namesOfKey } from './paths.js';
 import { thisProcessToken, type ProcessToken } from './process-token.js';
 import { readFile } from './read-file.js';

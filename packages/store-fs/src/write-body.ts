@@ -1,5 +1,4 @@
-import { throwIfAborted, type StoreBody } from '@fitdoc/interface';
-import { bodyChunks } from './body.js';
+import { bodyChunks, throwIfAborted, type StoreBody } from '@fitdoc/interface';
 import type { OpenFile } from './file-system.js';
 
 const BUFFER = 1 << 20;

@@ -1,4 +1,7 @@
 import {
+  bodyChunks,
+  checkKey,
+  checkRange,
   FitdocError,
   throwIfAborted,
   type ByteRange,
@@ -9,8 +12,6 @@ import {
   type StoreBody,
   type StoreSupports,
 } from '@fitdoc/interface';
-import { bodyChunks } from './body.js';
-import { checkKey } from './key.js';
 
 export interface MemoryStoreOptions {
   /** What `location` says. Default `memory:`. */
@@ -144,11 +145,4 @@ export class MemoryStore implements Store {
 
 function statOf(key: string, stored: StoredObject): ObjectStat {
   return { key, size: stored.bytes.length, modifiedMs: stored.modifiedMs };
-}
-
-function checkRange({ offset, length }: ByteRange): void {
-  if (Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0) return;
-  throw new FitdocError('ARGUMENT_INVALID', `Not a range of bytes: ${length} from ${offset}.`, {
-    hint: 'Offset and length are whole numbers, not negative.',
-  });
 }
