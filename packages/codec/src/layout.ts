@@ -5,7 +5,6 @@ export const MAGIC = 'FDB1';
 export const PREFIX_SIZE = 8;
 /** Bytes of a column's entry: id, transform, method, reserved, raw length, stored length. */
 export const ENTRY_SIZE = 12;
-export const MAX_NAME_LENGTH = 16;
 export const NAME_PATTERN = /^[a-z0-9-]{1,16}$/;
 
 /** The columns in the order in which they are stored. The numbers are part of the format. */

@@ -32,8 +32,6 @@ export const CONTROL = {
 export const BLOCK_COUNT = 32;
 /** Offsets inside a scratch block. Word 0 is the index of the next page that `words` would write. */
 export const BLOCK = { next: 0, list: 64, kinds: 4160, masks: 5184, words: 70720, size: 143360 } as const;
-/** Bytes that one call of `words` may write. */
-export const BLOCK_WORDS_ROOM = 65536;
 
 /** Byte offsets of the parts of a shard's memory; bitmaps have one bit a page in little-endian u32 words. */
 export interface Layout {
