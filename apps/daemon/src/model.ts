@@ -95,3 +95,38 @@ export type DaemonEvent =
   | { readonly type: 'checkpoint'; readonly machine: string; readonly checkpoint: LastCheckpoint }
   | { readonly type: 'job'; readonly job: JobStatus }
   | { readonly type: 'reloaded'; readonly machines: readonly string[] };
+
+/** A repository of the configuration, and what it holds. */
+export interface RepositoryStatus {
+  readonly name: string;
+  readonly location: string;
+  /** Names of the machines of the configuration that are stored in it. */
+  readonly machines: readonly string[];
+  readonly reachable: boolean;
+  readonly checkpoints?: number;
+  /** Bytes of all checkpoints. */
+  readonly bytes?: number;
+  /** Objects that cannot be read. */
+  readonly damaged?: number;
+  readonly problem?: Problem;
+}
+
+/** Which memory a checkpoint changed. */
+export interface MemoryMap {
+  readonly checkpoint: string;
+  readonly sequence: number;
+  readonly kind: 'base' | 'increment';
+  /** Pages of all regions. */
+  readonly pages: number;
+  readonly pagesPerBin: number;
+  /** Changed pages in each bin, in the order of page numbers. */
+  readonly bins: readonly number[];
+  /** False where some batches were spread evenly over the pages that they span instead of being read. */
+  readonly exact: boolean;
+  readonly regions: readonly {
+    readonly name: string;
+    readonly kind: 'ram' | 'rom' | 'device';
+    readonly firstGfn: number;
+    readonly pages: number;
+  }[];
+}

@@ -30,7 +30,7 @@ export const retention = z
     'at least one keep-... rule is needed',
   );
 
-const hooks = z.strictObject({
+export const hooks = z.strictObject({
   /** Command and arguments; a failure cancels the checkpoint. */
   before: z.array(z.string()).min(1).optional(),
   /** Runs whatever became of `before` and of the checkpoint. */
@@ -38,7 +38,7 @@ const hooks = z.strictObject({
   timeout: duration.default(10_000),
 });
 
-const adaptive = z.strictObject({
+export const adaptive = z.strictObject({
   /** Mean time between failures of the host, the M of Young's and Daly's formula. */
   mtbf: duration,
   min: duration.default(1000),

@@ -36,7 +36,7 @@ export class Requests {
         },
         reject: (error) => {
           signal?.removeEventListener('abort', giveUp);
-          reject(error);
+          reject(error instanceof Error ? error : new Error(String(error)));
         },
       };
       signal?.addEventListener('abort', giveUp, { once: true });

@@ -1,0 +1,50 @@
+import type { JobStatus, MachineStatus } from '../../../src/model.js';
+import { ask, asRequestError } from '../daemon/request.js';
+import { withEvent } from './state.js';
+import { store } from './store.js';
+
+const pathOf = (machine: string, verb: string): string =>
+  `v1/machines/${encodeURIComponent(machine)}/${verb}`;
+
+/** Starts a job; its progress comes with the events. False, with a notice, when it was refused. */
+export function start(
+  machine: string,
+  verb: 'checkpoint' | 'restore' | 'verify' | 'prune',
+  body?: Readonly<Record<string, unknown>>,
+): Promise<boolean> {
+  return act(async () => {
+    const job = await ask<JobStatus>('POST', pathOf(machine, verb), body);
+    // Its events may have been faster than the answer.
+    store.update((state) =>
+      state.jobs.some(({ id }) => id === job.id) ? state : withEvent(state, { type: 'job', job }),
+    );
+  });
+}
+
+export function setSuspended(machine: string, suspended: boolean): Promise<boolean> {
+  return act(async () => {
+    const status = await ask<MachineStatus>('POST', pathOf(machine, suspended ? 'suspend' : 'resume'));
+    store.update((state) => withEvent(state, { type: 'machine', machine: status }));
+  });
+}
+
+export function cancel(job: string): Promise<boolean> {
+  return act(async () => {
+    await ask<JobStatus>('DELETE', `v1/jobs/${encodeURIComponent(job)}`);
+  });
+}
+
+export function dismissNotice(): void {
+  store.update(({ notice: _, ...state }) => state);
+}
+
+async function act(action: () => Promise<void>): Promise<boolean> {
+  dismissNotice();
+  try {
+    await action();
+    return true;
+  } catch (error) {
+    store.update((state) => ({ ...state, notice: asRequestError(error) }));
+    return false;
+  }
+}

@@ -1,0 +1,54 @@
+import { Command } from 'commander';
+import { loadConfiguration } from './config/load.js';
+import { run } from './run.js';
+import { VERSION } from './version.js';
+
+const DEFAULT_FILE = '/etc/fitdocd.toml';
+
+const EPILOG = `
+A configuration:
+
+  [repositories.local]
+  location = "/var/lib/fitdoc"        # or s3:BUCKET/PREFIX
+  create = true
+
+  [machines.web]
+  location = "kvm:/run/web.qmp"       # or xen:DOMAIN, mock:NAME
+  repository = "local"
+  every = "1s"                        # or cron = "*/5 * * * *", or adaptive = { mtbf = "7d" }
+  retention = { keep-last = 600, keep-hourly = 48 }
+
+Signals: SIGHUP reads the configuration again (one with faults is refused, the old one stays);
+SIGTERM and SIGINT end the daemon and leave every guest running, a second one does not wait.
+The API and the dashboard: curl --unix-socket /run/fitdocd.sock http://localhost/v1/machines
+
+Exit codes: 0 ended by a signal, 1 failed, 2 the configuration has faults.`;
+
+export function createProgram(): Command {
+  const program = new Command('fitdocd')
+    .description('keeps virtual machines protected: takes their checkpoints, prunes and verifies them')
+    .version(VERSION)
+    .showHelpAfterError('(add --help for what there is)')
+    .addHelpText('after', EPILOG)
+    .exitOverride();
+  const file = ['-c, --config <file>', 'the configuration (env: FITDOCD_CONFIG)'] as const;
+  const found = process.env['FITDOCD_CONFIG'] || DEFAULT_FILE;
+  program
+    .command('run', { isDefault: true })
+    .description('protect what the configuration names (the default)')
+    .option(...file, found)
+    .action(({ config }: { readonly config: string }) => run(config));
+  program
+    .command('check')
+    .description('look for faults in the configuration and touch nothing')
+    .option(...file, found)
+    .action(async ({ config }: { readonly config: string }) => {
+      const { machines, repositories } = await loadConfiguration(config);
+      const [machineCount, repositoryCount] = [machines, repositories].map(
+        (each) => Object.keys(each).length,
+      );
+      process.stdout.write(`${config}: ok, ${machineCount} machine(s) in ${repositoryCount} repository(s)\n`);
+    });
+  for (const command of program.commands) command.copyInheritedSettings(program);
+  return program;
+}
