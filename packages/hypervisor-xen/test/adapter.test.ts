@@ -100,12 +100,22 @@ describe('captures by Remus', () => {
     memory.place = () => {
       throw new Error('no room');
     };
-    expect(await code(machine.capture(memory))).toBe('PROTOCOL_ERROR');
+    expect(await code(machine.capture(memory))).toBe('CAPTURE_FAILED');
     expect(state(xl)).toBe('-b----');
     memory.place = place;
     const harvest = await machine.capture(memory);
     expect(harvest.kind).toBe('full');
     expect(await code(machine.capture(memory))).toBe('MACHINE_BUSY');
+    await machine.detach();
+  });
+
+  it('a pause in which nothing comes is ended', async () => {
+    xl = new FakeXl('pvh', parts, KIB);
+    const { machine, memory } = await attached();
+    await (await machine.capture(memory)).commit();
+    xl.write('stuck', '');
+    expect(await code(machine.capture(memory))).toBe('CAPTURE_FAILED');
+    expect(state(xl)).toBe('-b----');
     await machine.detach();
   });
 
@@ -210,6 +220,9 @@ describe('restores', () => {
 
   it('only of what a Xen domain was', async () => {
     const { source } = await captured();
+    const { info } = source;
+    const larger = { ...info, regions: info.regions.map((each) => ({ ...each, pages: each.pages + 1 })) };
+    expect(await code(hypervisor.restore('copy', { ...source, info: larger }))).toBe('MACHINE_INCOMPATIBLE');
     const foreign = { ...source, deviceState: [{ name: 'ram', bytes: new Uint8Array(4) }] };
     expect(await code(hypervisor.restore('copy', foreign))).toBe('MACHINE_INCOMPATIBLE');
   });

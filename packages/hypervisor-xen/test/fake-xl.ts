@@ -34,6 +34,7 @@ remus)
   for part in 0 1 2 3 4 5; do
     [ -e "part$part" ] || break
     echo "---ss-" >state
+    while [ -e stuck ] && kill -0 $receiver 2>/dev/null; do sleep 0.1; done
     cat "part$part" >&9 2>/dev/null || break
     echo "-b----" >state
     sleep 0.2

@@ -74,7 +74,7 @@ describe.skipIf(reason !== undefined)('on a real Xen', { timeout: 1_200_000 }, (
   beforeAll(async () => {
     const running = process.env.FITDOC_XEN_HOST;
     host = running === undefined ? await XenHost.start() : XenHost.attach(running);
-    shipPackages(host, repository, ['@fitdoc/hypervisor-xen']);
+    shipPackages(host, repository, ['@fitdoc/hypervisor-xen', '@fitdoc/compliance']);
     cpSync(join(import.meta.dirname, 'dom0'), join(host.shared, 'app/test'), { recursive: true });
     await host.must(`cat >/run/ssh <<'END'\n${FAKE_SSH}END\nchmod 755 /run/ssh
       mkdir -p /run/full; mountpoint -q /run/full || mount -t tmpfs -o size=256k full /run/full`);
@@ -161,7 +161,18 @@ describe.skipIf(reason !== undefined)('on a real Xen', { timeout: 1_200_000 }, (
     expect(await waitForSweeps(host, 'proof', 2)).toMatchObject({ bad: 0 });
   });
 
+  // Its last test ends the guest.
+  it('passes the compliance suite of the hypervisor port', async () => {
+    const argument = `'${JSON.stringify({ domain: 'proof', config: {} })}'`;
+    const command = `cd /host/app/test && /run/node compliance.mjs ${argument}`;
+    const results = JSON.parse(await host.must(command, { timeoutMs: 1_150_000 })) as { passed: boolean }[];
+    expect(results.filter((each) => !each.passed)).toEqual([]);
+    expect(results.length).toBeGreaterThan(20);
+  });
+
   it('a domain that goes away is told', async () => {
+    await destroyGuest(host, 'proof');
+    await createGuest(host, { name: 'proof', type: 'pvh' });
     const result = await scenario('gone', { domain: 'proof', config: {} });
     expect(result.capture).toContain('MACHINE_GONE');
     expect(result.gone).toBe('MACHINE_GONE');

@@ -80,7 +80,7 @@ export class DirectMachine implements Machine {
   }
 
   async capture(sink: PageSink, options: CaptureOptions = {}): Promise<Harvest> {
-    return await this.#gate.capture(options, (signal) => this.#capture(sink, options.full === true, signal));
+    return await this.#gate.capture(options, (signal) => this.#capture(sink, options, signal));
   }
 
   async detach(): Promise<void> {
@@ -95,14 +95,14 @@ export class DirectMachine implements Machine {
     this.#options.release();
   }
 
-  async #capture(sink: PageSink, full: boolean, signal: AbortSignal) {
+  async #capture(sink: PageSink, options: CaptureOptions, signal: AbortSignal) {
     try {
       const log = (this.#log ??= this.#startLog());
-      const whole = full || !log.started;
+      const whole = options.full === true || !log.started;
       if (whole) {
         // The log is on: what changes during this copy is copied again in the pause.
         await this.#copier.survey(log.owed.pages, signal);
-        await this.#copier.copyAll(sink, signal);
+        await this.#copier.copyAll(sink, signal, options.onProgress);
       }
       const pause = await this.#paused(log, sink, signal);
       log.started = true;

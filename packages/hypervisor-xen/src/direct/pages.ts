@@ -1,5 +1,5 @@
 import { setImmediate as breathe } from 'node:timers/promises';
-import { PAGE_SIZE, throwIfAborted, type PageSink } from '@fitdoc/interface';
+import { PAGE_SIZE, throwIfAborted, type CallOptions, type PageSink } from '@fitdoc/interface';
 import { scanRuns, type DirtyBitmap } from '@fitdoc/bitmap';
 import type { PfnSpace } from '../memory/pfn-space.js';
 import { PAGE_TYPE } from '../stream/layout.js';
@@ -43,11 +43,14 @@ export class PageCopier {
   }
 
   /** Copies every page that the domain has, while it runs. */
-  async copyAll(sink: PageSink, signal: AbortSignal): Promise<void> {
+  async copyAll(sink: PageSink, signal: AbortSignal, onProgress?: CallOptions['onProgress']): Promise<void> {
+    let copied = 0;
     for (const { pfn, count } of this.#state.types.runs()) {
       for (let done = 0; done < count; done++) {
         this.#add(pfn + done, sink);
         if (this.#count > 0) continue;
+        copied += PORTION;
+        onProgress?.({ phase: 'reading pages', done: copied, unit: 'pages' });
         await breathe();
         throwIfAborted(signal);
       }

@@ -1,4 +1,10 @@
-import { FitdocError, throwIfAborted, type CallOptions, type Harvest } from '@fitdoc/interface';
+import {
+  FitdocError,
+  isFitdocError,
+  throwIfAborted,
+  type CallOptions,
+  type Harvest,
+} from '@fitdoc/interface';
 
 /**
  * Keeps the order that the port asks of a machine: one capture at a time, its harvest settled before the next,
@@ -48,7 +54,12 @@ export class CaptureGate {
       return { ...harvest, commit: settle, rollback: settle };
     } catch (error) {
       this.#busy = false;
-      throw error;
+      if (isFitdocError(error)) throw error;
+      throw new FitdocError('CAPTURE_FAILED', 'The capture failed; the guest runs on.', {
+        cause: error,
+        hint: 'See the cause. No dirty page is lost: capture again.',
+        retryable: true,
+      });
     }
   }
 

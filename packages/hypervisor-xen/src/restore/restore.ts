@@ -3,6 +3,8 @@ import {
   abortError,
   FitdocError,
   isFitdocError,
+  throwIfAborted,
+  type MemoryRegion,
   type RestoreOptions,
   type RestoreReport,
   type RestoreSource,
@@ -10,7 +12,9 @@ import {
 import type { HostProcess, HostShell } from '../host/shell.js';
 import { runOn } from '../host/shell.js';
 import { xenInfo } from '../host/xl.js';
+import { parseGuestConfig } from '../memory/guest-config.js';
 import { decodeTypeRuns } from '../memory/page-types.js';
+import { regionsFor } from '../memory/pfn-space.js';
 import { GUEST_PV } from '../stream/headers.js';
 import { xenStream, writeXenStream, type XenStreamOptions } from '../stream/export.js';
 import { hasVcpuState, readDeviceState, type RestoredState } from '../stream/stream-state.js';
@@ -69,6 +73,14 @@ function readState(source: RestoreSource): RestoredState {
   const state = readDeviceState(source.deviceState);
   if (!hasVcpuState(state)) {
     throw incompatible('The checkpoint holds memory but no vCPU state.', 'It cannot be restored.');
+  }
+  const shape = (regions: readonly MemoryRegion[]) =>
+    regions.map(({ name, firstGfn, pages, gpa }) => `${name} ${firstGfn} ${pages} ${gpa}`).join();
+  if (shape(source.info.regions) !== shape(regionsFor(parseGuestConfig(state.config)))) {
+    throw incompatible(
+      "The checkpoint's memory regions are not those of its domain.",
+      'It was put together from different machines; verify it.',
+    );
   }
   return state;
 }
@@ -159,6 +171,7 @@ export async function restoreFile(
   source: RestoreSource,
   options: RestoreOptions,
 ): Promise<RestoreReport> {
+  throwIfAborted(options.signal);
   const state = readState(source);
   const partial = `${path}.partial`;
   try {

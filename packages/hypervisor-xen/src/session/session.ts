@@ -123,15 +123,7 @@ export class StreamSession {
     try {
       this.#parser.push(chunk);
     } catch (error) {
-      this.#fail(
-        isFitdocError(error, 'MEMORY_BUDGET') || (isFitdocError(error) && !error.code.startsWith('FORMAT'))
-          ? error
-          : new FitdocError('PROTOCOL_ERROR', 'The stream from Xen could not be taken.', {
-              cause: error,
-              hint: 'The next capture starts a new stream with all of the memory.',
-              retryable: true,
-            }),
-      );
+      this.#fail(isFitdocError(error) && !error.code.startsWith('FORMAT') ? error : refused(error));
     }
   }
 
@@ -160,4 +152,15 @@ export class StreamSession {
       retryable: true,
     });
   }
+}
+
+/** What came could not be taken: by the parser, or by who lends the memory. */
+function refused(cause: unknown): FitdocError {
+  const parsed = isFitdocError(cause);
+  const message = parsed ? 'The stream from Xen cannot be read.' : 'The pages from Xen could not be placed.';
+  return new FitdocError(parsed ? 'PROTOCOL_ERROR' : 'CAPTURE_FAILED', message, {
+    cause,
+    hint: 'The guest goes on. The next capture starts a new stream with all of the memory.',
+    retryable: true,
+  });
 }

@@ -1,26 +1,8 @@
 // What the tests do inside dom0: `node scenarios.mjs NAME JSON` prints its result as JSON.
-import { execFileSync } from 'node:child_process';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { hypervisor, hypervisorSsh } from '@fitdoc/hypervisor-xen';
+import { outcome, proof, words, xl } from './guests.mjs';
 import { History, pause } from './memory.mjs';
-
-const xl = (...words) => execFileSync('xl', words, { stdio: ['ignore', 'pipe', 'pipe'] }).toString();
-
-function words(name) {
-  const text = readFileSync(`/var/log/xen/guest-${name}.log`, 'latin1');
-  const steps = [...text.matchAll(/GUEST-OK steps=(\d+)/g)].map((match) => Number(match[1]));
-  return { steps, bad: text.split('GUEST-BAD').length - 1 };
-}
-
-/** Waits until a guest has swept its memory `count` times more; gives what it said first and last. */
-async function proof(name, count, seconds = 120) {
-  const seen = words(name).steps.length;
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await pause(200)) {
-    const { steps, bad } = words(name);
-    if (bad > 0 || steps.length >= seen + count) return { first: steps[seen], last: steps.at(-1), bad };
-  }
-  throw new Error(`guest ${name} says nothing; ${xl('list')}`);
-}
 
 async function take(machine, history, options) {
   const before = Date.now();
@@ -40,12 +22,6 @@ function opened(domain, ssh) {
     restore: (name, source) => adapter.restore(location(name), source, { config: extra }),
   };
 }
-
-const outcome = (promise) =>
-  promise.then(
-    () => 'done',
-    (error) => `${error.code}: ${error.message}`,
-  );
 
 const scenarios = {
   /** Checkpoints, then restores of some, each proved by the restored guest and removed again. */
@@ -94,11 +70,11 @@ const scenarios = {
     } catch (error) {
       refused = error.code;
     }
-    const unsettled = await outcome(machine.capture(history));
+    const unsettled = await outcome(() => machine.capture(history));
     await harvest.rollback();
     const stop = new AbortController();
     setTimeout(() => stop.abort(), 5);
-    const aborted = await outcome(machine.capture(history, { signal: stop.signal }));
+    const aborted = await outcome(() => machine.capture(history, { signal: stop.signal }));
     const next = await take(machine, history);
     await machine.detach();
     const name = `${domain}-after`;
@@ -125,7 +101,7 @@ const scenarios = {
       }
       return place(gfn, count);
     };
-    const result = await outcome(machine.capture(history));
+    const result = await outcome(() => machine.capture(history));
     history.place = place;
     const next = await take(machine, history);
     await machine.detach();
@@ -136,14 +112,18 @@ const scenarios = {
   async gone({ domain, config }) {
     const machine = await opened(domain).attach(config);
     xl('destroy', domain);
-    const capture = await outcome(machine.capture(new History(machine.info.regions)));
+    const capture = await outcome(() => machine.capture(new History(machine.info.regions)));
     await machine.detach();
-    return { capture, gone: machine.gone.reason?.code, again: await outcome(opened(domain).attach({})) };
+    return {
+      capture,
+      gone: machine.gone.reason?.code,
+      again: await outcome(() => opened(domain).attach({})),
+    };
   },
 
   /** What attaching says before any work starts. */
   async look({ domain, config }) {
-    const refused = await outcome(opened(domain).attach(config));
+    const refused = await outcome(() => opened(domain).attach(config));
     const machine = await opened(domain).attach({});
     await machine.detach();
     return { refused, supports: machine.supports };
