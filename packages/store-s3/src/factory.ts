@@ -1,23 +1,23 @@
-import { HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { HeadBucketCommand } from '@aws-sdk/client-s3';
 import {
   abortError,
+  isFitdocError,
   throwIfAborted,
   type OpenStoreOptions,
   type Store,
   type StoreFactory,
 } from '@fitdoc/interface';
-import { parseS3Config, readCredentials, type S3Config } from './config.js';
-import { probeConditionalPut, refuseWeak, type ConditionalPut } from './conditional-put.js';
-import { storeError } from './errors.js';
-import { formatS3Location, parseS3Location, type S3Location } from './location.js';
-import { noBucket, S3Store } from './s3-store.js';
-
-const DEFAULT_PART_BYTES = 8 * 2 ** 20;
+import { createClient } from './client.js';
+import { parseS3Config } from './config.js';
+import { readCredentials } from './credentials.js';
+import { noBucket } from './errors.js';
+import { formatS3Location, parseS3Location } from './location.js';
+import { S3Requests } from './requests.js';
+import { S3Store } from './s3-store.js';
 
 /**
- * Opens `s3:BUCKET/PREFIX` or `s3:https://HOST/BUCKET/PREFIX`. The bucket must be there. Whether the server can
- * put conditionally is tried once at each open.
+ * Opens `s3:BUCKET/PREFIX` or `s3:https://HOST/BUCKET/PREFIX`. The bucket must be there, and the credentials
+ * allowed to see it. Whether the server can put conditionally is found out by the first put.
  */
 export const storeFactory: StoreFactory = Object.freeze({
   specificationVersion: 'store-v1' as const,
@@ -25,58 +25,30 @@ export const storeFactory: StoreFactory = Object.freeze({
   async open(location: string, options: OpenStoreOptions = {}): Promise<Store> {
     throwIfAborted(options.signal);
     const place = parseS3Location(location);
-    const config = parseS3Config(options.config);
-    const client = await connect(place, config);
+    const settings = parseS3Config(options.config);
+    // Now, for an error of its own; the client reads it again whenever it wants credentials.
+    if (settings.credentialsFile !== undefined) await readCredentials(settings.credentialsFile);
+    const client = createClient(place, settings);
+    const requests = new S3Requests(client, place, settings.attempts);
     try {
-      const conditionalPut = await inspect(client, place, config, options.signal);
-      return new S3Store({
-        client,
-        place,
-        conditionalPut,
-        uploads: {
-          partBytes: config.partBytes ?? DEFAULT_PART_BYTES,
-          parallelParts: config.parallelParts ?? 4,
-        },
-      });
+      await seeBucket(requests, options.signal ?? new AbortController().signal);
+      return new S3Store(requests, settings);
     } catch (error) {
       client.destroy();
       if (options.signal?.aborted) throw abortError(options.signal);
-      throw storeError(error, `Opening ${formatS3Location(place)}`);
+      throw error;
     }
   },
 });
 
-async function connect(place: S3Location, config: S3Config): Promise<S3Client> {
-  const file = config.credentialsFile ?? process.env['FITDOC_S3_CREDENTIALS_FILE'];
-  const endpoint = place.endpoint ?? process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'];
-  const timeout = config.timeoutMs ?? 60_000;
-  return new S3Client({
-    region: config.region ?? process.env['AWS_REGION'] ?? 'us-east-1',
-    ...(endpoint !== undefined && { endpoint, forcePathStyle: true }),
-    ...(file !== undefined && { credentials: await readCredentials(file) }),
-    maxAttempts: config.attempts ?? 5,
-    retryMode: 'standard',
-    // Other servers than AWS refuse the checksums that the SDK adds by default.
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-    requestHandler: new NodeHttpHandler({ connectionTimeout: 10_000, requestTimeout: timeout }),
-  });
-}
-
-async function inspect(
-  client: S3Client,
-  place: S3Location,
-  config: S3Config,
-  signal: AbortSignal | undefined,
-): Promise<ConditionalPut> {
-  const send = { ...(signal && { abortSignal: signal }) };
+async function seeBucket(requests: S3Requests, signal: AbortSignal): Promise<void> {
+  const { client, place } = requests;
   try {
-    await client.send(new HeadBucketCommand({ Bucket: place.bucket }), send);
+    await requests.request(`Opening ${formatS3Location(place)}`, signal, (options) =>
+      client.send(new HeadBucketCommand({ Bucket: place.bucket }), options),
+    );
   } catch (error) {
-    if (storeError(error, 'Opening').code === 'STORE_NOT_FOUND') throw noBucket(place);
+    if (isFitdocError(error, 'STORE_NOT_FOUND')) throw noBucket(place);
     throw error;
   }
-  const found = await probeConditionalPut(client, place, { ...(signal && { signal }) });
-  if (found === 'checked' && config.conditionalPut !== 'weak') throw refuseWeak(formatS3Location(place));
-  return found;
 }

@@ -1,15 +1,12 @@
 import {
   DeleteObjectCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
   ListObjectsV2Command,
-  type S3Client,
+  type ListObjectsV2CommandOutput,
 } from '@aws-sdk/client-s3';
 import {
   abortError,
   checkKey,
   checkRange,
-  FitdocError,
   isFitdocError,
   throwIfAborted,
   type ByteRange,
@@ -20,123 +17,103 @@ import {
   type StoreBody,
   type StoreSupports,
 } from '@fitdoc/interface';
-import type { ConditionalPut } from './conditional-put.js';
-import { storeError } from './errors.js';
-import type { S3Location } from './location.js';
+import { Conditions } from './conditions.js';
+import { closed, exists, failureName, missing } from './errors.js';
+import { getObject } from './get.js';
 import { formatS3Location } from './location.js';
-import { upload, type UploadSettings } from './upload.js';
+import { RESERVATION_BYTES } from './marks.js';
+import { Putter, type PutSettings } from './put.js';
+import type { S3Requests } from './requests.js';
 
-export interface S3StoreParts {
-  readonly client: S3Client;
-  readonly place: S3Location;
-  readonly conditionalPut: ConditionalPut;
-  readonly uploads: UploadSettings;
-}
-
-/** A store in a bucket of any S3-compatible server. Opened by `storeFactory`. */
+/** A store in a bucket of an S3-compatible server. Opened by `storeFactory`. */
 export class S3Store implements Store {
   readonly specificationVersion = 'store-v1';
   readonly supports: StoreSupports;
   readonly location: string;
-  readonly #parts: S3StoreParts;
+  readonly #requests: S3Requests;
+  readonly #putter: Putter;
   readonly #closing = new AbortController();
+  readonly #underWay = new Set<Promise<unknown>>();
 
-  constructor(parts: S3StoreParts) {
-    this.#parts = parts;
-    this.location = formatS3Location(parts.place);
-    this.supports = Object.freeze({ conditionalPut: parts.conditionalPut === 'atomic', durable: true });
+  constructor(requests: S3Requests, settings: PutSettings) {
+    this.#requests = requests;
+    this.location = formatS3Location(requests.place);
+    // Required, it is there or a put fails; the weak way promises nothing, on whatever server.
+    this.supports = Object.freeze({ conditionalPut: settings.conditionalPut === 'require', durable: true });
+    const conditions = new Conditions(requests, this.#closing.signal);
+    this.#putter = new Putter(requests, settings, conditions);
   }
 
   async put(key: string, body: StoreBody, options: PutOptions = {}): Promise<ObjectStat> {
-    return this.#call(`Storing ${key}`, key, options.signal, async (signal) => {
-      const { client, place, conditionalPut, uploads } = this.#parts;
-      const absent = options.mode !== 'replace';
-      // Saves the upload of an object that is there; what decides is the condition on the put itself.
-      if (absent && (await this.#head(key, signal))) throw exists(key);
-      const size = await upload(client, uploads, {
-        bucket: place.bucket,
-        key: place.prefix + key,
-        body,
-        ifAbsent: absent && conditionalPut === 'atomic',
-        signal,
-      });
-      return (await this.#head(key, signal)) ?? { key, size, modifiedMs: Date.now() };
+    return this.#call(key, options.signal, async (signal) => {
+      const size = await this.#putter.put(key, body, options.mode ?? 'absent', signal);
+      // It is stored: what fails from here on must not make it look otherwise.
+      const found = await this.#requests.head(key, signal).catch(() => undefined);
+      return { key, size, modifiedMs: found?.modifiedMs ?? this.#requests.now() };
     });
   }
 
   async get(key: string, range?: ByteRange, options: CallOptions = {}): Promise<Uint8Array> {
     if (range) checkRange(range);
-    return this.#call(`Reading ${key}`, key, options.signal, async (signal) => {
-      if (range?.length === 0) {
-        if (!(await this.#head(key, signal))) throw missing(key);
-        return new Uint8Array();
-      }
-      const { client, place } = this.#parts;
-      const wanted = range && { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` };
-      try {
-        const command = new GetObjectCommand({ Bucket: place.bucket, Key: place.prefix + key, ...wanted });
-        const answer = await client.send(command, { abortSignal: signal });
-        return (await answer.Body?.transformToByteArray()) ?? new Uint8Array();
-      } catch (error) {
-        // A range that starts at the end or behind it is no error for a store: there is nothing there.
-        if ((error as { name?: string }).name === 'InvalidRange') return new Uint8Array();
-        throw error;
-      }
-    });
+    return this.#call(key, options.signal, (signal) => getObject(this.#requests, key, range, signal));
   }
 
   async stat(key: string, options: CallOptions = {}): Promise<ObjectStat | undefined> {
-    return this.#call(`Looking up ${key}`, key, options.signal, (signal) => this.#head(key, signal));
+    return this.#call(key, options.signal, (signal) => this.#stat(key, signal));
   }
 
   async *list(prefix: string, options: CallOptions = {}): AsyncGenerator<ObjectStat> {
-    const { client, place } = this.#parts;
+    this.#checkOpen(options.signal);
+    // No key starts so; some servers choke on what is no text for XML.
+    if (!/^[A-Za-z0-9._/-]{0,512}$/.test(prefix)) return;
     let token: string | undefined;
     do {
-      const page = await this.#call(`Listing ${prefix}`, undefined, options.signal, (signal) =>
-        client.send(
-          new ListObjectsV2Command({
-            Bucket: place.bucket,
-            Prefix: place.prefix + prefix,
-            ContinuationToken: token,
-          }),
-          { abortSignal: signal },
-        ),
-      );
-      for (const each of page.Contents ?? []) {
+      const page = await this.#page(prefix, token, options.signal);
+      for (const { Key = '', Size = 0, LastModified } of page.Contents ?? []) {
         this.#checkOpen(options.signal);
-        const key = each.Key?.slice(place.prefix.length) ?? '';
-        yield { key, size: each.Size ?? 0, modifiedMs: each.LastModified?.getTime() ?? 0 };
+        const key = Key.slice(this.#requests.place.prefix.length);
+        if (!isKey(key)) continue;
+        if (Size === RESERVATION_BYTES && !(await this.stat(key, options))) continue;
+        yield { key, size: Size, modifiedMs: LastModified?.getTime() ?? 0 };
       }
       token = page.IsTruncated ? page.NextContinuationToken : undefined;
     } while (token !== undefined);
   }
 
   async delete(key: string, options: CallOptions = {}): Promise<void> {
-    await this.#call(`Deleting ${key}`, key, options.signal, async (signal) => {
-      const { client, place } = this.#parts;
-      const command = new DeleteObjectCommand({ Bucket: place.bucket, Key: place.prefix + key });
-      await client.send(command, { abortSignal: signal });
+    await this.#call(key, options.signal, async (signal) => {
+      const command = new DeleteObjectCommand(this.#requests.at(key));
+      await this.#requests.request(`Deleting ${key}`, signal, (send) =>
+        this.#requests.client.send(command, send),
+      );
     });
   }
 
   async close(): Promise<void> {
-    if (this.#closing.signal.aborted) return;
-    this.#closing.abort(closed(this.location));
-    this.#parts.client.destroy();
+    if (!this.#closing.signal.aborted) this.#closing.abort(closed(this.location));
+    // Calls in flight clean up behind themselves, and need the client for it.
+    await Promise.allSettled(this.#underWay);
+    this.#requests.client.destroy();
   }
 
-  async #head(key: string, signal: AbortSignal): Promise<ObjectStat | undefined> {
-    const { client, place } = this.#parts;
-    try {
-      const command = new HeadObjectCommand({ Bucket: place.bucket, Key: place.prefix + key });
-      const answer = await client.send(command, { abortSignal: signal });
-      return { key, size: answer.ContentLength ?? 0, modifiedMs: answer.LastModified?.getTime() ?? 0 };
-    } catch (error) {
-      const failure = storeError(error, `Looking up ${key}`);
-      if (failure.code === 'STORE_NOT_FOUND') return undefined;
-      throw error;
-    }
+  async #stat(key: string, signal: AbortSignal): Promise<ObjectStat | undefined> {
+    const found = await this.#requests.head(key, signal);
+    if (!found || found.reservedBy !== undefined) return undefined;
+    return { key, size: found.size, modifiedMs: found.modifiedMs };
+  }
+
+  #page(
+    prefix: string,
+    token: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<ListObjectsV2CommandOutput> {
+    const { Bucket, Key: Prefix } = this.#requests.at(prefix);
+    const command = new ListObjectsV2Command({ Bucket, Prefix, ContinuationToken: token });
+    return this.#call(undefined, signal, (either) =>
+      this.#requests.request(`Listing ${prefix}`, either, (send) =>
+        this.#requests.client.send(command, send),
+      ),
+    );
   }
 
   #checkOpen(signal: AbortSignal | undefined): void {
@@ -145,7 +122,6 @@ export class S3Store implements Store {
   }
 
   async #call<T>(
-    doing: string,
     key: string | undefined,
     signal: AbortSignal | undefined,
     work: (signal: AbortSignal) => Promise<T>,
@@ -153,35 +129,32 @@ export class S3Store implements Store {
     this.#checkOpen(signal);
     if (key !== undefined) checkKey(key);
     const either = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal;
+    const working = work(either);
+    this.#underWay.add(working);
     try {
-      return await work(either);
+      return await working;
     } catch (error) {
       if (either.aborted) throw abortError(either);
-      // A missing bucket is not a missing object: nothing will be found or stored there.
-      if (!isFitdocError(error) && (error as { name?: string }).name === 'NoSuchBucket')
-        throw noBucket(this.#parts.place);
-      const failure = isFitdocError(error) ? error : storeError(error, doing);
-      if (failure.code === 'STORE_NOT_FOUND' && key !== undefined) throw missing(key);
-      if (failure.code === 'STORE_EXISTS' && key !== undefined) throw exists(key);
-      throw failure;
+      throw key === undefined ? error : aboutKey(error, key);
+    } finally {
+      this.#underWay.delete(working);
     }
   }
 }
 
-export function noBucket(place: S3Location): FitdocError {
-  return new FitdocError('STORE_NOT_FOUND', `There is no bucket ${place.bucket}.`, {
-    hint: 'Make the bucket with the tools of your object store; fitdoc does not make buckets.',
-  });
+/** Says of the server's "not found" and "exists" which object they are about; passes on what a body threw. */
+function aboutKey(error: unknown, key: string): unknown {
+  if (!isFitdocError(error) || failureName(error) === '') return error;
+  if (error.code === 'STORE_NOT_FOUND') return missing(key);
+  if (error.code === 'STORE_EXISTS') return exists(key);
+  return error;
 }
 
-function missing(key: string): FitdocError {
-  return new FitdocError('STORE_NOT_FOUND', `There is no object ${key}.`, { details: { key } });
-}
-
-function exists(key: string): FitdocError {
-  return new FitdocError('STORE_EXISTS', `There is an object ${key} already.`, { details: { key } });
-}
-
-function closed(location: string): FitdocError {
-  return new FitdocError('STORE_CLOSED', `The store ${location} is closed.`);
+function isKey(key: string): boolean {
+  try {
+    checkKey(key);
+    return true;
+  } catch {
+    return false;
+  }
 }
