@@ -53,6 +53,8 @@ async function makeReady(qmp: QmpClient, signal: AbortSignal | undefined): Promi
       hint: 'Send "cont" to QEMU first: taking checkpoints would resume it.',
     });
   }
+  // Nothing is left to end; this only waits until QEMU has cleaned up after an earlier migration.
+  await release(qmp);
 }
 
 async function allowedDisks(qmp: QmpClient, { disks, signal }: AttachOptions): Promise<DiskInfo[]> {

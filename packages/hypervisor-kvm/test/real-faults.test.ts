@@ -106,6 +106,27 @@ describe.skipIf(withoutQemu)('a capture that is lost', () => {
 });
 
 describe.skipIf(withoutQemu)('a guest', () => {
+  test('survives captures cancelled and attachments ended over and over', async () => {
+    const guest = await boot(bareMetal());
+    for (let round = 0; round < 12; round++) {
+      const machine = await hypervisor.attach(guest.qmpPath, { config: settings(guest) });
+      const protection = new Protected(machine);
+      if (round % 3 > 0) await protection.capture();
+      const controller = new AbortController();
+      const call = machine.capture(new OracleMemory(machine.info), { signal: controller.signal });
+      await sleep(round % 4);
+      controller.abort();
+      const harvest = await call.catch((error: unknown) => {
+        expect(error).toEqual(coded('ABORTED'));
+        return undefined;
+      });
+      await harvest?.rollback();
+      await protection.capture();
+      await machine.detach();
+    }
+    await beatsMore(guest);
+  }, 90_000);
+
   test('that is reset between and after checkpoints comes back as it was', async () => {
     const guest = await boot(bareMetal());
     const machine = await hypervisor.attach(guest.qmpPath, { config: settings(guest) });

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { abortError, FitdocError, throwIfAborted } from '@fitdoc/interface';
 import { ByteQueue, type Parse } from '../stream/byte-queue.js';
+import { Slabs } from '../stream/slabs.js';
+import { landingSocket } from './landing-socket.js';
 
 /** Bytes that may wait unparsed while the guest runs; beyond them QEMU is made to wait. */
 const HELD_BYTES = 8 << 20;
@@ -20,6 +22,9 @@ export class StreamChannel {
   private failure: FitdocError | undefined;
   private limit = HELD_BYTES;
   private wake: (() => void) | undefined;
+  /** Bytes that whoever waits is content with: waking it for less costs time in which a guest may stand. */
+  private awaited = 0;
+  private readonly slabs = new Slabs();
 
   private constructor(
     private readonly server: Server,
@@ -31,7 +36,7 @@ export class StreamChannel {
   static async listen(parent: string = tmpdir()): Promise<StreamChannel> {
     const directory = await mkdtemp(join(parent, 'fitdoc-kvm-'));
     const path = join(directory, 'stream.sock');
-    const server = createServer();
+    const server = createServer({ pauseOnConnect: true });
     const channel = new StreamChannel(server, directory, path);
     server.on('connection', (socket) => channel.accept(socket));
     server.on('error', (cause) => channel.fail(cause));
@@ -60,8 +65,9 @@ export class StreamChannel {
     while (this.queue.available < bytes) {
       throwIfAborted(signal);
       if (this.failure !== undefined) throw this.failure;
+      this.slabs.release(this.queue.position);
       this.flow();
-      await this.change(signal);
+      await this.change(bytes, signal);
     }
   }
 
@@ -73,7 +79,8 @@ export class StreamChannel {
 
   /** Waits until as much as was allowed has piled up, or the stream ended. */
   async full(signal: AbortSignal): Promise<void> {
-    while (this.failure === undefined && this.queue.available < this.limit) await this.change(signal);
+    while (this.failure === undefined && this.queue.available < this.limit)
+      await this.change(this.limit, signal);
   }
 
   /** Sends COLO messages, in one write. */
@@ -90,20 +97,27 @@ export class StreamChannel {
     await rm(this.directory, { recursive: true, force: true });
   }
 
-  private accept(socket: Socket): void {
+  private accept(accepted: Socket): void {
     if (this.socket !== undefined || this.failure !== undefined) {
-      socket.destroy();
+      accepted.destroy();
       return;
     }
-    this.socket = socket;
-    socket.on('data', (chunk: Buffer) => {
-      this.queue.push(chunk, nowMs());
-      if (this.queue.available >= this.limit) socket.pause();
-      this.notify();
+    const landing = landingSocket(accepted, {
+      room: () => this.slabs.room(),
+      landed: (count) => this.arrived(this.slabs.taken(count)),
     });
+    const socket = landing ?? accepted.on('data', (chunk: Buffer) => this.arrived(chunk));
+    this.socket = socket;
     socket.on('error', (cause) => this.fail(cause));
     socket.on('close', () => this.fail());
+    socket.resume();
     this.notify();
+  }
+
+  private arrived(chunk: Uint8Array): void {
+    this.queue.push(chunk, nowMs());
+    if (this.queue.available >= this.limit) this.socket?.pause();
+    if (this.queue.available >= this.awaited) this.notify();
   }
 
   private flow(): void {
@@ -124,11 +138,13 @@ export class StreamChannel {
     this.wake = undefined;
   }
 
-  private async change(signal: AbortSignal | undefined): Promise<void> {
+  /** Waits until there are `bytes`, or something else has happened. */
+  private async change(bytes: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => reject(abortError(signal!));
       signal?.addEventListener('abort', onAbort, { once: true });
       const before = this.wake;
+      this.awaited = before === undefined ? bytes : Math.min(bytes, this.awaited);
       this.wake = () => {
         signal?.removeEventListener('abort', onAbort);
         before?.();

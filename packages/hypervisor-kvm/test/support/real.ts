@@ -55,7 +55,8 @@ export async function boot(options: GuestOptions, beats = 4): Promise<TestGuest>
   const guest = await startGuest({ ...options, extraArgs: [...(options.extraArgs ?? []), ...monitorArgs] });
   running.add(guest);
   void guest.exited.then(async (how) => {
-    if (how !== 'SIGKILL' && how !== '0') process.stderr.write(`QEMU ended (${how}): ${await guest.errors()}\n`);
+    if (how !== 'SIGKILL' && how !== '0')
+      process.stderr.write(`QEMU ended (${how}): ${await guest.errors()}\n`);
   });
   const { client } = await QmpClient.connect(`${guest.directory}/monitor.sock`);
   if (options.incoming !== true)
