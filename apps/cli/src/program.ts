@@ -11,6 +11,7 @@ import { listCommand } from './commands/list.js';
 import { pruneCommand } from './commands/prune.js';
 import { restoreCommand } from './commands/restore.js';
 import { saveCommand } from './commands/save.js';
+import { statusCommand } from './commands/status.js';
 import { tagCommand } from './commands/tag.js';
 import { verifyCommand } from './commands/verify.js';
 import { watchCommand } from './commands/watch.js';
@@ -56,6 +57,7 @@ export function createProgram(): Command {
   deleteCommand(program);
   pruneCommand(program);
   tagCommand(program);
+  statusCommand(program);
   demoCommand(program);
   completionCommand(program);
   for (const command of program.commands) command.copyInheritedSettings(program);

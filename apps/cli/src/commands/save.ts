@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
 import { attach, captureOptions, protectOptions, type CaptureOptions } from '../machine.js';
+import { saveThroughDaemon } from '../daemon/save.js';
 import { checkpointHeading, checkpointLine, checkpointMessage } from '../output/checkpoint-line.js';
 import { openForCapture } from '../open-for-capture.js';
 import { action, storeOptions } from '../session.js';
 
 interface SaveOptions extends CaptureOptions {
   readonly tag?: string;
+  readonly daemon?: string | boolean;
 }
 
 export function saveCommand(program: Command): void {
@@ -14,10 +16,15 @@ export function saveCommand(program: Command): void {
       program
         .command('save <machine>')
         .description('take one checkpoint of a running machine (kvm:SOCKET, xen:DOMAIN, mock:NAME)')
-        .option('--tag <name>', 'give the checkpoint a name'),
+        .option('--tag <name>', 'give the checkpoint a name')
+        .option(
+          '--daemon [socket]',
+          'have the daemon take it, of the machine with that name in its configuration',
+        ),
     ),
   ).action(
     action<[string], SaveOptions>(async (session, options, location) => {
+      if (options.daemon !== undefined) return saveThroughDaemon(session, location, options);
       const repository = await openForCapture(session, options);
       const machine = await attach(session, location, options);
       const protection = await session.engine.protect(machine, repository, protectOptions(session, options));

@@ -7,6 +7,7 @@ import type { Configuration, MachineSettings } from '../config/schema.js';
 import type { DaemonEvent, JobStatus, MachineStatus } from '../model.js';
 import { Jobs, type JobContext } from './jobs.js';
 import { MachineController } from './machine-controller.js';
+import { checkpointOf } from './machine-status.js';
 import { Maintenance, type Chore } from './maintenance.js';
 import { pruneChain, restoreChain, verifyChain, type Chain, type RestoreWish } from './operations.js';
 import { Repositories } from './repositories.js';
@@ -132,10 +133,9 @@ export class Supervisor {
 
   startCheckpoint(name: string): JobStatus {
     const controller = this.controller(name);
-    return this.jobs.start('checkpoint', name, async ({ signal }) => {
-      const { entry } = await controller.checkpointNow(signal);
-      return { id: entry.id, sequence: entry.sequence, kind: entry.kind };
-    });
+    return this.jobs.start('checkpoint', name, async ({ signal }) =>
+      checkpointOf(await controller.checkpointNow(signal)),
+    );
   }
 
   startRestore(name: string, wish: RestoreWish): JobStatus {

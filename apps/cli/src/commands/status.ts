@@ -1,0 +1,71 @@
+import type { Command } from 'commander';
+import { DaemonClient, daemonSocket } from '../daemon/client.js';
+import type { DaemonMachine } from '../daemon/model.js';
+import { bytes, count, duration, milliseconds, shortId } from '../output/units.js';
+import { action, commonOptions, type CommonOptions } from '../session.js';
+
+interface StatusOptions extends CommonOptions {
+  readonly daemon?: string | boolean;
+}
+
+const TITLES = [
+  'machine',
+  'state',
+  'last',
+  'checkpoint',
+  'pause',
+  'dirty',
+  'stored',
+  'chain',
+  'failed',
+  'missed',
+];
+
+export function statusCommand(program: Command): void {
+  commonOptions(
+    program
+      .command('status [machine]')
+      .description('what the daemon protects, and how well')
+      .option('--daemon [socket]', "the daemon's socket (env: FITDOCD_SOCKET; default: /run/fitdocd.sock)"),
+  ).action(
+    action<[string | undefined], StatusOptions>(async (session, options, name) => {
+      const client = new DaemonClient(daemonSocket(options.daemon), session.signal);
+      const machines =
+        name === undefined
+          ? await client.get<DaemonMachine[]>('/v1/machines')
+          : [await client.get<DaemonMachine>(`/v1/machines/${encodeURIComponent(name)}`)];
+      const { terminal } = session;
+      terminal.data({ message_type: 'summary', machines });
+      for (const line of aligned([TITLES, ...machines.map(cells)])) terminal.line(line);
+      for (const { name: machine, lastProblem } of machines) {
+        if (!lastProblem) continue;
+        terminal.line(`${machine}: ${lastProblem.message} [${lastProblem.code}]`);
+        if (lastProblem.hint !== undefined) terminal.line(`  ${lastProblem.hint}`);
+      }
+      if (machines.length === 0) terminal.line('The daemon protects no machine.');
+    }),
+  );
+}
+
+function cells({ name, state, lastCheckpoint, chainDepth, failures, missed }: DaemonMachine): string[] {
+  const last = lastCheckpoint
+    ? [
+        `${duration(Math.max(0, Date.now() - Date.parse(lastCheckpoint.capturedAt)))} ago`,
+        shortId(lastCheckpoint.id),
+        milliseconds(lastCheckpoint.pauseMs),
+        `${count(lastCheckpoint.dirtyPages)} p`,
+        bytes(lastCheckpoint.storedBytes),
+      ]
+    : ['never', '-', '-', '-', '-'];
+  return [name, state, ...last, String(chainDepth ?? '-'), count(failures), count(missed)];
+}
+
+function aligned(rows: readonly (readonly string[])[]): string[] {
+  const widths = TITLES.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
