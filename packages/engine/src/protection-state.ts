@@ -25,6 +25,8 @@ export interface ProtectionState {
   readonly settings: EncodeSettings;
   /** Undefined until the base is stored. */
   head: ChainHead | undefined;
+  /** The next capture must place every page. */
+  fullNext: boolean;
   /** The number that the next checkpoint gets. */
   nextSequence: number;
   /** Goes into every header as the writer's name and version. */

@@ -50,13 +50,21 @@ interface Context {
 export class Protection {
   readonly machine: Machine;
   readonly repository: Repository;
-  readonly #state: ProtectionState;
+  readonly #renew: () => Promise<ProtectionState>;
+  #state: ProtectionState;
+  #headLost = false;
   readonly #emit: (event: ProtectionEvent) => void;
   readonly #release: () => void;
   #busy: Promise<unknown> | undefined;
   #ended = false;
 
-  private constructor(state: ProtectionState, emit: (event: ProtectionEvent) => void, release: () => void) {
+  private constructor(
+    state: ProtectionState,
+    renew: () => Promise<ProtectionState>,
+    emit: (event: ProtectionEvent) => void,
+    release: () => void,
+  ) {
+    this.#renew = renew;
     this.machine = state.machine;
     this.repository = state.repository;
     this.#state = state;
@@ -71,8 +79,10 @@ export class Protection {
     const endClaim = engine.budget.claim(pages * PAGE_SIZE, `The image of ${machine.info.name}`);
     try {
       const emit = options.onEvent ?? (() => undefined);
-      const state = await resume(() => freshState(context, pages, options), options, emit);
-      const protection: Protection = new Protection(state, emit, () => {
+      const fresh = (): ProtectionState => freshState(context, pages, options);
+      const state = await resume(fresh, options, emit);
+      const renew = (): Promise<ProtectionState> => resume(fresh, withoutFork(options), emit);
+      const protection: Protection = new Protection(state, renew, emit, () => {
         endClaim();
         context.onEnd(protection);
       });
@@ -116,18 +126,30 @@ export class Protection {
         hint: 'Wait for it to finish.',
       });
     }
-    const work = takeCheckpoint(this.#state, options);
+    const work = this.#take(options);
     this.#busy = work;
     try {
       const result = await work;
       this.#emit({ type: 'checkpoint', result });
       return result;
     } catch (error) {
+      // Somebody deleted the checkpoint that this one was to build on.
+      if (isFitdocError(error, 'CHECKPOINT_NOT_FOUND')) this.#headLost = true;
       if (isFitdocError(error)) this.#emit({ type: 'checkpoint-failed', error });
       throw error;
     } finally {
       this.#busy = undefined;
     }
+  }
+
+  /** After its head was deleted, the chain goes on from what the repository still has, with all pages compared. */
+  async #take(options: TakeOptions): Promise<CheckpointResult> {
+    if (this.#headLost) {
+      this.#state = await this.#renew();
+      this.#state.fullNext = true;
+      this.#headLost = false;
+    }
+    return takeCheckpoint(this.#state, options);
   }
 
   /**
@@ -146,6 +168,11 @@ export class Protection {
     await this.#busy?.catch(() => undefined);
     this.#release();
   }
+}
+
+/** A fork that was asked for has happened: from then on the chain goes on with its latest. */
+function withoutFork({ from: _, signal: _signal, ...options }: ProtectOptions & CallOptions): ProtectOptions {
+  return { ...options, resume: 'auto' };
 }
 
 function freshState(context: Context, pages: number, options: ProtectOptions): ProtectionState {
@@ -168,6 +195,7 @@ function freshState(context: Context, pages: number, options: ProtectOptions): P
       ...(options.level !== undefined && { level: options.level }),
     },
     head: undefined,
+    fullNext: false,
     nextSequence: 0,
     tool: TOOL,
   };

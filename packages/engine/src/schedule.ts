@@ -54,7 +54,8 @@ async function attempt(
   try {
     return await protection.checkpoint({ ...(signal && { signal }), ...(onProgress && { onProgress }) });
   } catch (error) {
-    if (!isFitdocError(error) || signal?.aborted) throw error;
+    // A guest that was left paused needs its operator now, not another try.
+    if (!isFitdocError(error) || error.code === 'MACHINE_PAUSED' || signal?.aborted) throw error;
     return undefined;
   }
 }

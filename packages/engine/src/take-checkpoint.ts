@@ -24,26 +24,36 @@ export async function takeCheckpoint(
   state: ProtectionState,
   options: TakeOptions,
 ): Promise<CheckpointResult> {
-  const { machine, image } = state;
   const started = performance.now();
-  image.beginCapture();
-  const harvest = await machine.capture(image, { ...options });
+  state.image.beginCapture();
+  const full = options.full === true || state.fullNext;
+  const harvest = await state.machine.capture(state.image, { ...options, full });
   const captured = performance.now();
+  const { entry, cost } = await storeHarvest(state, harvest, captured - started, options);
+  state.fullNext = false;
+  await harvest.commit();
+  return { entry, cost: { ...cost, commitMs: performance.now() - captured }, notes: harvest.notes };
+}
+
+/** The guest runs again: comparing, encoding and storing cost it no pause. */
+async function storeHarvest(
+  state: ProtectionState,
+  harvest: Harvest,
+  captureMs: number,
+  options: TakeOptions,
+): Promise<{ entry: CheckpointEntry; cost: CostSoFar }> {
   try {
-    // The guest runs again from here on: comparing, encoding and storing cost it no pause.
-    if (harvest.kind === 'full') image.zeroUnplaced();
-    await image.settle({
+    const started = performance.now();
+    if (harvest.kind === 'full') state.image.zeroUnplaced();
+    await state.image.settle({
       run: (task) => state.pool.diff(task, options.signal),
       ...(options.signal && { signal: options.signal }),
     });
-    const diffMs = performance.now() - captured;
-    const cost = costSoFar(state, harvest, captured - started, diffMs);
-    const stored = await store(state, harvest, cost, options);
-    await harvest.commit();
-    const result = { ...cost, commitMs: performance.now() - captured };
-    return { entry: stored, cost: result, notes: harvest.notes };
+    const cost = costSoFar(state, harvest, captureMs, performance.now() - started);
+    return { entry: await store(state, harvest, cost, options), cost };
   } catch (error) {
-    await harvest.rollback();
+    // An adapter that cannot roll back may have forgotten pages: take all of them next time.
+    await harvest.rollback().catch(() => (state.fullNext = true));
     throw error;
   }
 }
