@@ -1,0 +1,185 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openStore } from '@fitdoc/adapters';
+import type { Engine } from '@fitdoc/engine';
+import { Repository } from '@fitdoc/repository';
+import { configurationOf } from './configuration.js';
+import { Ledger } from './ledger.js';
+import type { Random } from './random.js';
+import type { SmallDisk } from './small-disk.js';
+import type { Subject } from './subjects.js';
+import type { Tally } from './tally.js';
+import { Victim } from './victim.js';
+
+export interface LaneOptions {
+  readonly folder: string;
+  /** Where repositories are; it can run full when it is a small disk. */
+  readonly store: string;
+  readonly disk: SmallDisk | undefined;
+  readonly subjects: readonly Subject[];
+  readonly engine: Engine;
+  readonly random: Random;
+  readonly tally: Tally;
+}
+
+/** How long anything may take that is bound to come: the machine may be busy. */
+const PATIENCE_MS = 60_000;
+/** How long a guest may stand after a kill before it counts as stuck. */
+const STANDING_MS = 15_000;
+const ROUNDS_A_REPOSITORY = 12;
+const ROUNDS_A_BRING_BACK = 20;
+
+/** One victim after the other on the same machines, a new repository every so many rounds. */
+export class Lane {
+  readonly #options: LaneOptions;
+  #ledger = new Ledger();
+  #repository = 0;
+  #rounds = 0;
+
+  constructor(options: LaneOptions) {
+    this.#options = options;
+  }
+
+  /** One life of a victim: it works, is killed at a random moment, and what it leaves is looked at. */
+  async round(): Promise<void> {
+    const { random, disk, tally } = this.#options;
+    if (this.#rounds++ % ROUNDS_A_REPOSITORY === 0) await this.#newRepository();
+    const draw = random.next();
+    const moment = random.next();
+    const victim = await this.#start();
+    try {
+      await victim.started(PATIENCE_MS);
+      if (draw < 0.2) await sleep(600 * moment);
+      else {
+        await this.#untilProtected(victim);
+        if (disk && draw < 0.35) await this.#runFull(victim, disk);
+        await sleep(300 * moment);
+      }
+    } finally {
+      await victim.kill();
+    }
+    this.#settle(victim);
+    await this.#guestsBeatOn(tally.beatMs);
+    await this.#check();
+    await disk?.free();
+    tally.rounds++;
+  }
+
+  async #start(): Promise<Victim> {
+    const { folder, subjects } = this.#options;
+    const file = path.join(folder, 'fitdocd.toml');
+    await writeFile(file, configurationOf({ folder, repository: this.#place }, subjects));
+    return new Victim(file);
+  }
+
+  /** Waits for a checkpoint of each machine; it must go on where the victim before left off. */
+  async #untilProtected(victim: Victim): Promise<void> {
+    const { subjects, tally } = this.#options;
+    const from = performance.now();
+    await victim.until(
+      () => subjects.every(({ name }) => victim.reported.some(({ machine }) => machine === name)),
+      'the first checkpoint of each machine',
+      PATIENCE_MS,
+    );
+    tally.protectedMs.push(performance.now() - from);
+  }
+
+  /** Fills the disk, sees the failure reported while guests and repository are as they should be, and makes room. */
+  async #runFull(victim: Victim, disk: SmallDisk): Promise<void> {
+    const { random, tally, subjects } = this.#options;
+    const slack = random.below(200_000);
+    const killedFull = random.next() < 0.5;
+    await disk.fill(slack);
+    await victim.until(() => victim.troubles.some(isFull), 'STORE_FULL', PATIENCE_MS);
+    tally.fulls++;
+    await this.#guestsBeatOn([]);
+    if (killedFull) return;
+    await this.#check();
+    await disk.free();
+    const before = victim.reported.length;
+    const isNew = (name: string): boolean =>
+      victim.reported.slice(before).some(({ machine }) => machine === name);
+    await victim.until(
+      () => subjects.every(({ name }) => isNew(name)),
+      'a checkpoint after the disk was full',
+      PATIENCE_MS,
+    );
+  }
+
+  /** Takes over what a dead victim had reported. */
+  #settle({ reported, troubles }: Victim): void {
+    const { subjects, tally } = this.#options;
+    for (const { name } of subjects) {
+      const [first] = reported.filter(({ machine }) => machine === name);
+      if (first?.kind === 'base' && this.#ledger.has(name))
+        tally.findings.push(`round ${tally.rounds}: ${name} started over with a base`);
+    }
+    for (const { machine, code, message } of troubles)
+      if (code !== 'STORE_FULL') tally.findings.push(`round ${tally.rounds}: ${machine} ${code}: ${message}`);
+    this.#ledger.add(reported);
+    tally.kills++;
+    if (reported.length === 0) tally.earlyKills++;
+    tally.committed += reported.length;
+  }
+
+  async #guestsBeatOn(into: number[]): Promise<void> {
+    into.push(...(await Promise.all(this.#options.subjects.map((each) => each.beatsOn(STANDING_MS)))));
+  }
+
+  async #check(): Promise<void> {
+    const { engine, subjects, random, tally } = this.#options;
+    const store = await openStore(this.#place).catch(() => undefined);
+    // A victim that was killed before it made the repository leaves nothing to look at.
+    if (!store && this.#ledger.size === 0) return;
+    if (!store) throw new Error(`the repository ${this.#place} is gone`);
+    try {
+      const repository = await this.#open(store);
+      if (!repository) return;
+      const { findings, restored, lost } = await this.#ledger.check(repository, engine, subjects, random);
+      tally.findings.push(...findings.map((each) => `round ${tally.rounds}: ${each}`));
+      tally.restored += restored.length;
+      tally.lost += lost.length;
+      if (this.#rounds % ROUNDS_A_BRING_BACK === 0) {
+        const entry = restored.find(({ machineId }) => this.#real(machineId));
+        if (entry) {
+          await this.#real(entry.machineId)?.bringBack?.(engine, repository, entry);
+          tally.broughtBack++;
+        }
+      }
+      await repository.close();
+    } finally {
+      await store.close();
+    }
+  }
+
+  async #open(store: Awaited<ReturnType<typeof openStore>>): Promise<Repository | undefined> {
+    try {
+      return await Repository.open(store);
+    } catch (error) {
+      if (this.#ledger.size === 0 && (error as { code?: string }).code === 'REPOSITORY_NOT_FOUND')
+        return undefined;
+      throw error;
+    }
+  }
+
+  #real(name: string): Subject | undefined {
+    return this.#options.subjects.find((each) => each.name === name && each.bringBack);
+  }
+
+  get #place(): string {
+    return path.join(this.#options.store, `repository-${this.#repository}`);
+  }
+
+  async #newRepository(): Promise<void> {
+    await rm(this.#place, { recursive: true, force: true });
+    this.#repository++;
+    this.#ledger = new Ledger();
+    this.#options.tally.repositories++;
+    await mkdir(this.#options.folder, { recursive: true });
+  }
+}
+
+function isFull({ code }: { readonly code: string }): boolean {
+  return code === 'STORE_FULL';
+}
