@@ -19,10 +19,8 @@ export interface RunningCeph extends CephUser {
   readonly endpoint: string;
   /** An empty bucket of the user. */
   readonly bucket: string;
+  /** Its folder, for `cephAdmin`. */
   readonly directory: string;
-  /** Runs `radosgw-admin` on the cluster; gives its output. */
-  admin(...args: string[]): Promise<string>;
-  addUser(name: string): Promise<CephUser>;
   stop(): Promise<void>;
 }
 
@@ -48,12 +46,9 @@ export async function startCeph(): Promise<RunningCeph> {
     daemons.start('radosgw', ['-c', configuration, '-n', 'client.gateway'], process.env);
     const endpoint = `http://127.0.0.1:${gatewayPort}`;
     await until(deadline, daemons, () => answers(endpoint));
-    const admin = (...args: string[]): Promise<string> =>
-      run('radosgw-admin', ['-c', configuration, '-n', 'client.gateway', ...args]);
-    const addUser = (name: string): Promise<CephUser> => createUser(admin, name);
-    const user = await addUser('fitdoc');
+    const user = await createUser(directory, 'fitdoc');
     await createBucket(endpoint, user);
-    return { ...user, endpoint, bucket: BUCKET, directory, admin, addUser, stop };
+    return { ...user, endpoint, bucket: BUCKET, directory, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -90,17 +85,19 @@ async function makeKeys(keyring: string): Promise<void> {
   await add('osd.0', ['--cap', 'mon', 'allow profile osd', '--cap', 'osd', 'allow *']);
 }
 
-async function createUser(
-  admin: (...args: string[]) => Promise<string>,
-  name: string,
-): Promise<CephUser> {
+/** Runs `radosgw-admin` on the cluster in `directory`; gives its output. */
+export function cephAdmin(directory: string, ...args: string[]): Promise<string> {
+  return run('radosgw-admin', ['-c', placesIn(directory).configuration, '-n', 'client.gateway', ...args]);
+}
+
+async function createUser(directory: string, name: string): Promise<CephUser> {
   // Given on a command line, but good for nothing outside this loopback cluster.
   const user = {
     accessKeyId: randomBytes(10).toString('hex').toUpperCase(),
     secretAccessKey: randomBytes(20).toString('hex'),
   };
   const keys = ['--access-key', user.accessKeyId, '--secret-key', user.secretAccessKey];
-  await admin('user', 'create', '--uid', name, '--display-name', name, ...keys);
+  await cephAdmin(directory, 'user', 'create', '--uid', name, '--display-name', name, ...keys);
   return user;
 }
 
