@@ -21,6 +21,12 @@ function domainName(name: string, form: string): string {
   return name;
 }
 
+/** The path in a location that means a file. */
+function fileIn(location: string): string | undefined {
+  if (location.startsWith('file:')) return location.slice('file:'.length);
+  return location.includes('/') ? location : undefined;
+}
+
 /** Takes `//[user@]host[:port]/DOMAIN` apart. */
 function remote(
   location: string,
@@ -41,7 +47,8 @@ function remote(
 
 /**
  * Guests of the Xen host that this process runs on (in dom0, as root): `xen:DOMAIN`. A restore's location is
- * the name of the domain to make, or a path with a slash in it: then a file for `xl restore` is written.
+ * the name of the domain to make, or `file:PATH` (or a path with a slash in it): then a file for `xl restore` is
+ * written.
  */
 export const hypervisor: Hypervisor = {
   specificationVersion: 'hypervisor-v1',
@@ -52,7 +59,8 @@ export const hypervisor: Hypervisor = {
     return await attachDomain(new LocalShell(), name, 'xen', options, openDirect);
   },
   async restore(location, source, options = {}) {
-    if (location.includes('/')) return await restoreFile(location, source, options);
+    const file = fileIn(location);
+    if (file !== undefined) return await restoreFile(file, source, options);
     return await restoreDomain(
       new LocalShell(),
       domainName(location, 'xen:DOMAIN or xen:./FILE'),

@@ -204,7 +204,7 @@ describe('restores', () => {
   it('into a file, which appears complete or not at all', async () => {
     const { fake, source } = await captured();
     const path = join(fake.folder, 'guest.xen');
-    expect(await hypervisor.restore(path, source)).toMatchObject({ state: 'written' });
+    expect(await hypervisor.restore(`file:${path}`, source)).toMatchObject({ state: 'written' });
     expect(await nameIn(path)).toBe('guest');
     const broken = {
       ...source,

@@ -25,6 +25,8 @@ export interface DomainFlags {
   readonly present: boolean;
   readonly suspended: boolean;
   readonly ended: boolean;
+  /** Pages that the domain owns. */
+  readonly pages: number;
 }
 
 /** Memory that the hypervisor writes a dirty bitmap into. */
@@ -76,7 +78,8 @@ export class DomainControl {
     const flags = present ? view.getUint32(8, true) : 0;
     const shutdown = (flags & 4) !== 0;
     const suspended = shutdown && view.getUint32(12, true) === SHUTDOWN_SUSPEND;
-    return { present, suspended, ended: !present || (flags & 1) !== 0 || (shutdown && !suspended) };
+    const pages = present ? Number(view.getBigUint64(16, true)) : 0;
+    return { present, suspended, pages, ended: !present || (flags & 1) !== 0 || (shutdown && !suspended) };
   }
 
   /** Number of pfns up to the highest in use. */

@@ -101,7 +101,7 @@ export class DirectMachine implements Machine {
       const whole = options.full === true || !log.started;
       if (whole) {
         // The log is on: what changes during this copy is copied again in the pause.
-        await this.#copier.survey(log.owed.pages, signal);
+        await this.#copier.survey(log.owed.pages, this.info.regions, signal);
         await this.#copier.copyAll(sink, signal, options.onProgress);
       }
       const pause = await this.#paused(log, sink, signal);

@@ -1,5 +1,11 @@
 import { setImmediate as breathe } from 'node:timers/promises';
-import { PAGE_SIZE, throwIfAborted, type CallOptions, type PageSink } from '@fitdoc/interface';
+import {
+  PAGE_SIZE,
+  throwIfAborted,
+  type CallOptions,
+  type MemoryRegion,
+  type PageSink,
+} from '@fitdoc/interface';
 import { scanRuns, type DirtyBitmap } from '@fitdoc/bitmap';
 import type { PfnSpace } from '../memory/pfn-space.js';
 import { PAGE_TYPE } from '../stream/layout.js';
@@ -28,18 +34,34 @@ export class PageCopier {
     this.#state = state;
   }
 
-  /** Learns which pfns the domain has, of `total`. */
-  async survey(total: number, signal: AbortSignal): Promise<void> {
-    for (let first = 0; first < total; first += PORTION) {
-      if (first % (64 * PORTION) === 0) await breathe();
+  /**
+   * Learns which pfns below `total` the domain has: first where it should have them, and everywhere only when
+   * that does not account for all of its pages.
+   */
+  async survey(total: number, regions: readonly MemoryRegion[], signal: AbortSignal): Promise<void> {
+    let found = 0;
+    for (const region of regions) {
+      const first = Number(region.gpa! / BigInt(PAGE_SIZE));
+      found += await this.#look(first, Math.min(total, first + region.pages), signal);
+    }
+    if (found < this.#control.flags().pages) await this.#look(0, total, signal);
+  }
+
+  async #look(first: number, end: number, signal: AbortSignal): Promise<number> {
+    let found = 0;
+    for (let start = first; start < end; start += PORTION) {
+      if ((start - first) % (64 * PORTION) === 0) await breathe();
       throwIfAborted(signal);
-      const pfns = this.#pfns.subarray(0, Math.min(PORTION, total - first));
-      for (let index = 0; index < pfns.length; index++) this.#put(index, first + index);
+      const pfns = this.#pfns.subarray(0, Math.min(PORTION, end - start));
+      for (let index = 0; index < pfns.length; index++) this.#put(index, start + index);
       this.#control.pageTypes(pfns);
       for (let index = 0; index < pfns.length; index++) {
-        this.#state.types.set(first + index, this.#halves[2 * index]! >>> 28);
+        const type = this.#halves[2 * index]! >>> 28;
+        this.#state.types.set(start + index, type);
+        if (type !== PAGE_TYPE.ABSENT) found++;
       }
     }
+    return found;
   }
 
   /** Copies every page that the domain has, while it runs. */
