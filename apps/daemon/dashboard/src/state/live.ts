@@ -1,6 +1,6 @@
 import type { DaemonEvent, JobStatus, MachineStatus } from '../../../src/model.js';
 import { readEvents } from '../daemon/event-stream.js';
-import { ask, asRequestError, RequestError } from '../daemon/request.js';
+import { ask, asRequestError, type RequestError } from '../daemon/request.js';
 import { refreshTimeline } from './timeline.js';
 import { withEvent } from './state.js';
 import { store } from './store.js';
