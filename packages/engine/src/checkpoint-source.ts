@@ -70,7 +70,10 @@ export class CheckpointSource implements RestoreSource {
     options: ReadOptions,
     work: (source: CheckpointSource) => Promise<Result>,
   ): Promise<Result> {
-    const lease = await repository.share(entry.machineId, 'reading', options);
+    const { signal } = options;
+    // A full disk must not stand between a machine and its restore.
+    const lock = { evenIfFull: true, ...(signal && { signal }) };
+    const lease = await repository.share(entry.machineId, 'reading', lock);
     try {
       return await work(await CheckpointSource.open(engine, repository, entry, options));
     } finally {

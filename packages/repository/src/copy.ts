@@ -74,7 +74,7 @@ async function copyOne(
   entry: CheckpointEntry,
   call: CallOptions,
 ): Promise<void> {
-  const source = await from.share(entry.machineId, 'copy', call);
+  const source = await from.share(entry.machineId, 'copy', { ...call, evenIfFull: true });
   const target = await to.share(entry.machineId, 'copy', call);
   try {
     const body = verified(objectChunks(from.store, entry, call.signal), entry, call.signal);

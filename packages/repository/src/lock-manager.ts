@@ -18,6 +18,11 @@ export interface LockOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds to wait for others. */
   readonly waitMs?: number;
+  /**
+   * For those who only read: go on without a lock when the store is too full for one. Nobody can lose data by
+   * that; a prune may end the reading.
+   */
+  readonly evenIfFull?: boolean;
 }
 
 /** A lock that is held until `release`. */
@@ -81,6 +86,8 @@ export class LockManager {
           hold.uses--;
           hold.lastUsedMs = this.#clock.now();
           if (hold.uses === 0 && hold.yielding) await this.#drop(machine, hold);
+          // The next one may find room for a lock.
+          else if (hold.uses === 0 && !hold.lock) await this.#forget(machine, hold);
           leave();
         },
       };
@@ -151,14 +158,15 @@ export class LockManager {
       const current = this.#shared.get(machine);
       if (!current) break;
       const hold = await current.catch(() => undefined);
-      if (hold && this.#shared.get(machine) === current && !hold.yielding && (hold.lock?.isFresh() ?? true)) {
+      const good = hold?.lock ? hold.lock.isFresh() : options.evenIfFull === true;
+      if (hold && this.#shared.get(machine) === current && !hold.yielding && good) {
         hold.uses++;
         return hold;
       }
-      if (hold && hold.uses > 0) await this.#clock.sleep(POLL_MS, options.signal);
+      if (hold?.lock && hold.uses > 0) await this.#clock.sleep(POLL_MS, options.signal);
       else if (this.#shared.get(machine) === current) await this.#drop(machine, hold);
     }
-    const taking = this.#takeShared(machine, purpose, deadline, options.signal);
+    const taking = this.#takeShared(machine, purpose, deadline, options);
     this.#shared.set(machine, taking);
     // Whoever finds a failed attempt tries for itself.
     taking.catch(() => this.#shared.get(machine) === taking && this.#shared.delete(machine));
@@ -170,12 +178,13 @@ export class LockManager {
     machine: string,
     purpose: string,
     deadline: number,
-    signal?: AbortSignal,
+    { signal, evenIfFull }: LockOptions,
   ): Promise<SharedHold> {
     for (;;) {
       const lock = await this.#write('shared', machine, purpose, signal).catch((error: unknown) => {
         // A reader of a store that it may not write goes without: nobody removes what it cannot lock either.
         if (isFitdocError(error, 'STORE_DENIED')) return undefined;
+        if (evenIfFull && isFitdocError(error, 'STORE_FULL')) return undefined;
         throw error;
       });
       const hold = { lock, uses: 1, lastUsedMs: this.#clock.now(), yielding: false };
@@ -282,6 +291,12 @@ export class LockManager {
   async #drop(machine: string, hold: SharedHold | undefined): Promise<void> {
     this.#shared.delete(machine);
     await hold?.lock?.release();
+  }
+
+  async #forget(machine: string, hold: SharedHold): Promise<void> {
+    const current = this.#shared.get(machine);
+    const found = await current?.catch(() => undefined);
+    if (found === hold && this.#shared.get(machine) === current) this.#shared.delete(machine);
   }
 
   #startTimer(): void {

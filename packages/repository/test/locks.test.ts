@@ -1,3 +1,4 @@
+import { FitdocError } from '@fitdoc/interface';
 import { MemoryStore } from '@fitdoc/store-memory';
 import { expect, it } from 'vitest';
 import { Repository } from '../src/index.js';
@@ -178,6 +179,43 @@ it('reads a store that it may not write without a lock, and prunes one that is f
   await expect(reader.delete([chain[2]!])).rejects.toMatchObject({ code: 'STORE_DENIED' });
   const full = await Repository.open(refusing('STORE_FULL'), { clock });
   expect((await full.delete([chain[2]!])).removed.length).toBe(1);
+});
+
+it('reads a full store without a lock, and writes it only with one', async () => {
+  const { clock, store, open } = await place();
+  const writer = await open();
+  const [base] = await putChain(writer, 1);
+  await writer.close();
+  let isFull = true;
+  const sometimesFull = Object.assign(Object.create(store) as MemoryStore, {
+    get: store.get.bind(store),
+    list: store.list.bind(store),
+    delete: store.delete.bind(store),
+    stat: store.stat.bind(store),
+    put: async (...args: Parameters<MemoryStore['put']>) => {
+      if (isFull) throw new FitdocError('STORE_FULL', 'no room');
+      return store.put(...args);
+    },
+  });
+  const repository = await Repository.open(sometimesFull, { clock });
+  await expect(repository.share('m1', 'restore')).rejects.toMatchObject({ code: 'STORE_FULL' });
+  const first = await repository.share('m1', 'restore', { evenIfFull: true });
+  const second = await repository.share('m1', 'restore', { evenIfFull: true });
+  first.assertFresh();
+  await expect(putSample(repository, { parent: base! })).rejects.toMatchObject({ code: 'STORE_FULL' });
+  isFull = false;
+  expect(await lockKeys(store)).toEqual([]);
+  // A reader without a lock is no protection for a writer: it takes its own, at once.
+  await putSample(repository, { parent: base! });
+  expect(await lockKeys(store)).toHaveLength(1);
+  await first.release();
+  await second.release();
+  expect(await lockKeys(store)).toHaveLength(1);
+  await repository.close();
+  const third = await repository.share('m1', 'restore', { evenIfFull: true });
+  expect(await lockKeys(store)).toHaveLength(1);
+  await third.release();
+  await repository.close();
 });
 
 it('lets checkpoints pass a removal that waits for a restore, in one process', async () => {

@@ -19,7 +19,7 @@ export async function verifyChain(
   options: CallOptions,
 ): Promise<VerifyReport> {
   if (machineId === undefined) return { checkpoints: 0, records: 0, bytes: 0, findings: [] };
-  const lease = await repository.share(machineId, 'verify');
+  const lease = await repository.share(machineId, 'verify', { evenIfFull: true });
   try {
     const entries = await repository.list({ machine: machineId });
     return await verify(repository, entries, { data: share, ...options });
