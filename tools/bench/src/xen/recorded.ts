@@ -9,7 +9,7 @@ import {
   XenStreamParser,
   type XenStreamHandler,
 } from '@fitdoc/hypervisor-xen';
-import { PAGE_SIZE, totalPages, type PageBatch } from '@fitdoc/interface';
+import { MAX_BATCH_PAGES, PAGE_SIZE, totalPages, type PageBatch } from '@fitdoc/interface';
 
 /** An increment as Xen's tools sent it, and as fitdoc stores it. */
 export interface RecordedIncrement {
@@ -23,34 +23,14 @@ export interface RecordedIncrement {
 /** Pages of the highest pfn that a PVH guest's dirty log covers in Xen 4.17. */
 const LOG_PAGES = 0xff000;
 
-function pick<T extends Uint8Array>(
-  batch: PageBatch,
-  from: number,
-  to: number,
-  column: 'masks' | 'pages',
-  kind: number,
-): T {
-  const size = column === 'masks' ? 64 : PAGE_SIZE;
-  const count = (end: number) => batch.kinds.subarray(0, end).filter((each) => each === kind).length;
-  return batch[column].subarray(count(from) * size, count(to) * size) as T;
-}
-
-/** Splits what `diffPages` gave into batches of at most 1024 pages, as fitdoc stores them. */
-function* batches(batch: PageBatch): Generator<PageBatch> {
-  let word = 0;
-  for (let from = 0; from < batch.gfns.length; from += 1024) {
-    const to = Math.min(from + 1024, batch.gfns.length);
-    const masks = pick(batch, from, to, 'masks', 3);
-    let words = 0;
-    for (const byte of masks) for (let rest = byte; rest; rest &= rest - 1) words++;
-    yield {
-      gfns: batch.gfns.subarray(from, to),
-      kinds: batch.kinds.subarray(from, to),
-      masks,
-      words: batch.words.subarray(8 * word, 8 * (word + words)),
-      pages: pick(batch, from, to, 'pages', 2),
-    };
-    word += words;
+/** The changes between two memories, in batches as fitdoc stores them; brings `image` up to date. */
+function* changes(memory: Uint8Array, image: Uint8Array): Generator<PageBatch> {
+  const step = MAX_BATCH_PAGES * PAGE_SIZE;
+  for (let start = 0; start < memory.length; start += step) {
+    const end = Math.min(memory.length, start + step);
+    const batch = diffPages(memory.subarray(start, end), image.subarray(start, end));
+    const first = start / PAGE_SIZE;
+    if (batch.gfns.length > 0) yield { ...batch, gfns: batch.gfns.map((gfn) => gfn + first) };
   }
 }
 
@@ -82,8 +62,7 @@ export async function readRecording(path: string): Promise<RecordedIncrement[]> 
     checkpoint() {
       if (image) {
         let storedBytes = 0;
-        for (const batch of batches(diffPages(memory, image)))
-          storedBytes += codec.encode(batch).bytes.length;
+        for (const batch of changes(memory, image)) storedBytes += codec.encode(batch).bytes.length;
         const streamBytes = parser.position - boundary;
         increments.push({ streamBytes, pages: bitmap.count(), storedBytes, bitmap });
       }
