@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { FitdocError } from '@fitdoc/interface';
 
 /** How long a commit may go on after it was cancelled: what was sent may be done, and whether it is matters. */
@@ -16,6 +17,7 @@ export interface CommitSignal {
  */
 export function commitSignal(cancelled: AbortSignal): CommitSignal {
   const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
   let grace: NodeJS.Timeout | undefined;
   const onCancel = (): void => {
     grace = setTimeout(() => controller.abort(cancelled.reason), GRACE_MS);

@@ -4,6 +4,7 @@ import { commitSignal } from './commit-signal.js';
 import type { Conditions } from './conditions.js';
 import type { S3Settings } from './config.js';
 import { exists, refuseWeak } from './errors.js';
+import { linkSignals } from './linked-signal.js';
 import { formatS3Location } from './location.js';
 import { MultipartUpload, type PartSource } from './multipart.js';
 import { cutBytes, cutIntoParts } from './parts.js';
@@ -39,20 +40,20 @@ export class Putter {
   async put(key: string, body: StoreBody, mode: 'absent' | 'replace', signal: AbortSignal): Promise<number> {
     const { partBytes, parallelParts } = this.#settings;
     const halt = new AbortController();
-    const either = AbortSignal.any([signal, halt.signal]);
+    const either = linkSignals(signal, halt.signal);
     const parts =
       body instanceof Uint8Array
         ? cutBytes(body, partBytes)
-        : cutIntoParts(bodyChunks(body, either), partBytes);
+        : cutIntoParts(bodyChunks(body, either.signal), partBytes);
     try {
       const guard = mode === 'replace' ? 'none' : await this.#guard(signal);
       const first = (await parts.next()).value;
       if (!first) return 0;
       if (first.isLast) return await this.#putWhole(key, first.bytes, guard, signal);
       const source = { parts, first, parallel: parallelParts };
-      return await this.#putInParts(key, source, guard, signal, halt);
+      return await this.#putInParts(key, source, guard, either.signal, halt);
     } finally {
-      halt.abort();
+      either.unlink();
       await parts.return(undefined);
     }
   }
@@ -89,7 +90,7 @@ export class Putter {
     const conditional = guard === 'condition' && (await this.#conditions.onCompletion(signal));
     const reserves = guard === 'condition' && !conditional;
     try {
-      await upload.sendAll(source, AbortSignal.any([signal, halt.signal]), halt);
+      await upload.sendAll(source, signal, halt);
       await this.#commit(key, storedBy, signal, async (committing) => {
         if (reserves) await this.#placing.putIfAbsent(key, reserved, committing);
         await upload.complete(conditional, committing);

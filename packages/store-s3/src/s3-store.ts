@@ -20,6 +20,7 @@ import {
 import { Conditions } from './conditions.js';
 import { closed, exists, failureName, missing } from './errors.js';
 import { getObject } from './get.js';
+import { linkSignals } from './linked-signal.js';
 import { formatS3Location } from './location.js';
 import { RESERVATION_BYTES } from './marks.js';
 import { Putter, type PutSettings } from './put.js';
@@ -128,15 +129,16 @@ export class S3Store implements Store {
   ): Promise<T> {
     this.#checkOpen(signal);
     if (key !== undefined) checkKey(key);
-    const either = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal;
-    const working = work(either);
+    const either = linkSignals(this.#closing.signal, ...(signal ? [signal] : []));
+    const working = work(either.signal);
     this.#underWay.add(working);
     try {
       return await working;
     } catch (error) {
-      if (either.aborted) throw abortError(either);
+      if (either.signal.aborted) throw abortError(either.signal);
       throw key === undefined ? error : aboutKey(error, key);
     } finally {
+      either.unlink();
       this.#underWay.delete(working);
     }
   }
