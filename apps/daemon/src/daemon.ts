@@ -90,7 +90,7 @@ export class Daemon {
     const context = {
       supervisor,
       metrics: new Metrics(supervisor),
-      events: new EventStreams(supervisor),
+      events: new EventStreams(supervisor, this.#logger),
       reload: () => this.reload(),
     };
     this.#listening = await listen(context, supervisor.configuration.daemon, this.#logger);

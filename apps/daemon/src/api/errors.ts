@@ -26,6 +26,17 @@ export interface ErrorBody {
   readonly hint?: string;
 }
 
+/** What only the API has, and the libraries below know nothing of, is not there. */
+export class NotFoundError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly hint: string,
+  ) {
+    super(message);
+  }
+}
+
 /** Answers an error as {code, message, hint}. What is a defect of ours is logged, and its text stays here. */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status, body } = describe(error);
@@ -38,6 +49,10 @@ function describe(error: FastifyError): { readonly status: number; readonly body
     const { code, message, hint } = error as ErrorBody;
     const status = STATUS[code as ErrorCode] ?? 500;
     return { status, body: { code, message, ...(hint !== undefined && { hint }) } };
+  }
+  if ((error as Error) instanceof NotFoundError) {
+    const { code, message, hint } = error as unknown as NotFoundError;
+    return { status: 404, body: { code, message, hint } };
   }
   if (hasZodFastifySchemaValidationErrors(error)) {
     const faults = error.validation.map(({ instancePath, message }) =>

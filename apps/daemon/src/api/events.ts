@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
 import type { Supervisor } from '../supervisor/supervisor.js';
 import type { DaemonEvent } from '../model.js';
 
@@ -9,16 +10,12 @@ const HEARTBEAT_MS = 15_000;
 /** Sends everything that happens to readers of server-sent events; one that does not keep up is dropped. */
 export class EventStreams {
   readonly #supervisor: Supervisor;
-  readonly #heartbeatMs: number;
+  readonly #logger: Logger;
   readonly #readers = new Set<ServerResponse>();
 
-  constructor(supervisor: Supervisor, heartbeatMs: number = HEARTBEAT_MS) {
+  constructor(supervisor: Supervisor, logger: Logger) {
     this.#supervisor = supervisor;
-    this.#heartbeatMs = heartbeatMs;
-  }
-
-  get readers(): number {
-    return this.#readers.size;
+    this.#logger = logger;
   }
 
   /** Begins with the state of every machine and of every open job, so that a reader needs no other call. */
@@ -30,12 +27,17 @@ export class EventStreams {
       'x-accel-buffering': 'no',
     });
     const write = (text: string): void => {
-      if (response.writableLength > MOST_WAITING) response.destroy();
-      else response.write(text);
+      if (response.destroyed) return;
+      if (response.writableLength <= MOST_WAITING) {
+        response.write(text);
+        return;
+      }
+      this.#logger.warn('a reader of events did not keep up and was dropped');
+      response.destroy();
     };
     const send = (event: DaemonEvent): void =>
       write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
-    const heartbeat = setInterval(() => write(': still here\n\n'), this.#heartbeatMs);
+    const heartbeat = setInterval(() => write(': still here\n\n'), HEARTBEAT_MS);
     this.#readers.add(response);
     events.on('event', send);
     response.once('close', () => {

@@ -1,8 +1,8 @@
-import { FitdocError } from '@fitdoc/interface';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { JobStatus } from '../model.js';
 import { errors, type ApiContext, type App } from './context.js';
+import { NotFoundError } from './errors.js';
 import { jobStatus } from './schemas.js';
 
 const machine = z.object({ name: z.string() });
@@ -102,7 +102,6 @@ function accepted(reply: Pick<FastifyReply, 'raw'>, job: JobStatus): JobStatus {
 }
 
 function unknown(id: string): never {
-  throw new FitdocError('ARGUMENT_INVALID', `There is no job ${id}.`, {
-    hint: 'Ended jobs are forgotten after a while.',
-  });
+  const hint = 'Jobs that ended are forgotten after a while; /v1/jobs lists those that are known.';
+  throw new NotFoundError('JOB_NOT_FOUND', `There is no job ${id}.`, hint);
 }

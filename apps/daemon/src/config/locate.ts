@@ -12,14 +12,12 @@ export function lineOf(text: string, path: readonly PropertyKey[]): number {
     if (header) table = keysOf(header[1] ?? '');
     const key = header ? undefined : /^\s*([^=#]+?)\s*=/.exec(line)?.[1];
     const here = key === undefined ? table : [...table, ...keysOf(key)];
-    if (
-      (header || key !== undefined) &&
-      here.every((part, depth) => part === String(path[depth])) &&
-      here.length > bestDepth
-    ) {
-      best = index + 1;
-      bestDepth = here.length;
-    }
+    if (!header && key === undefined) return;
+    // What lies below the path shows where its table begins, when nothing else does.
+    const depth = Math.min(here.length, path.length);
+    if (depth <= bestDepth || here.slice(0, depth).some((part, at) => part !== String(path[at]))) return;
+    best = index + 1;
+    bestDepth = depth;
   });
   return best;
 }

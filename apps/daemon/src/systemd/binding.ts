@@ -30,7 +30,7 @@ function load(): LibC {
   const library = koffi.load('libc.so.6');
   libc = {
     socket: library.func('int socket(int, int, int)') as LibC['socket'],
-    sendto: library.func('ssize_t sendto(int, void *, size_t, int, void *, unsigned int)') as LibC['sendto'],
+    sendto: library.func('long sendto(int, void *, size_t, int, void *, unsigned int)') as LibC['sendto'],
     close: library.func('int close(int)') as LibC['close'],
   };
   return libc;

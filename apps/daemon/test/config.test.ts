@@ -1,0 +1,169 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseConfiguration } from '../src/config/load.js';
+
+const COMMAND = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+const GOOD = `
+[repositories.local]
+location = "/tmp/nowhere"
+[machines.web]
+location = "mock:web"
+repository = "local"
+every = "1s"
+`;
+
+function faultsOf(text: string): string[] {
+  try {
+    parseConfiguration(text, 'f.toml');
+    return [];
+  } catch (error) {
+    return (error as Error).message.split('\n');
+  }
+}
+
+describe('a configuration', () => {
+  test('gets its units and defaults', () => {
+    const { daemon, machines } = parseConfiguration(
+      `${GOOD}pause-budget = "50ms"\nretention = { keep-last = 3, keep-within = "7d" }\n[daemon]\nmemory = "16G"`,
+      'f.toml',
+    );
+    expect(daemon).toMatchObject({ socket: '/run/fitdocd.sock', memory: 16 * 2 ** 30, 'max-captures': 2 });
+    expect(machines['web']).toMatchObject({
+      every: 1000,
+      'pause-budget': 50,
+      retention: { 'keep-last': 3, 'keep-within': 7 * 86_400_000 },
+      disks: 'refuse',
+    });
+  });
+
+  test.each([
+    [
+      'an unknown setting',
+      `${GOOD}evry = "1s"`,
+      /^f\.toml:8: machines\.web\.evry: there is no such setting; known here: .*every/,
+    ],
+    [
+      'an unknown table',
+      `${GOOD}[machine.x]\nlocation = "mock:x"`,
+      /^f\.toml:8: machine: there is no such setting; known here: daemon, repositories, machines/,
+    ],
+    [
+      'a missing setting',
+      GOOD.replace('location = "mock:web"', ''),
+      /^f\.toml:4: machines\.web\.location: is missing; add location = /,
+    ],
+    ['another type', GOOD.replace('"1s"', '1'), /^f\.toml:7: machines\.web\.every: takes a text in quotes/],
+    [
+      'no duration',
+      GOOD.replace('"1s"', '"soon"'),
+      /^f\.toml:7: machines\.web\.every: "soon" is no duration: write 500ms/,
+    ],
+    [
+      'no size',
+      `[daemon]\nmemory = "lots"\n${GOOD}`,
+      /^f\.toml:2: daemon\.memory: .*"lots" is no size: write 512M/,
+    ],
+    [
+      'no cron pattern',
+      GOOD.replace('every = "1s"', 'cron = "61 * * * *"'),
+      /^f\.toml:7: machines\.web\.cron: "61 \* \* \* \*" is no cron pattern/,
+    ],
+    [
+      'two schedules',
+      `${GOOD}cron = "* * * * *"`,
+      /^f\.toml:4: machines\.web: exactly one of every, cron and adaptive/,
+    ],
+    [
+      'an unknown repository',
+      GOOD.replace('repository = "local"', 'repository = "other"'),
+      /^f\.toml:6: machines\.web\.repository: there is no repository "other"; known: local/,
+    ],
+    [
+      'TCP without a token',
+      `[daemon]\nlisten = "127.0.0.1:1"\n${GOOD}`,
+      /^f\.toml:2: daemon\.listen: listen needs a token-file/,
+    ],
+    [
+      'a fault in an inline table',
+      `${GOOD}hooks = { befor = ["x"] }`,
+      /^f\.toml:8: machines\.web\.hooks\.befor: there is no such setting; known here: before, after, timeout/,
+    ],
+    [
+      'a value out of a list',
+      `${GOOD}disks = "all"`,
+      /^f\.toml:8: machines\.web\.disks: takes one of: "refuse", "external"/,
+    ],
+    [
+      'a bad name',
+      GOOD.replace('machines.web', 'machines."a b"'),
+      /^f\.toml:4: machines\.a b: a name has letters/,
+    ],
+    [
+      'retention without a rule',
+      `${GOOD}[machines.web.retention]`,
+      /^f\.toml:8: machines\.web\.retention: at least one keep-/,
+    ],
+    ['bad TOML', `${GOOD}\nx = `, /^f\.toml:9:\d+: /],
+  ])('with %s is refused with line and remedy', (_what, text, expected) => {
+    expect(faultsOf(text)).toEqual([expect.stringMatching(expected)]);
+  });
+
+  test('with many faults names each, in the order of the lines', () => {
+    const faults = faultsOf(
+      `${GOOD}disks = "all"\nlevel = "high"\n[machines.db]\nevery = "1s"\nrepository = "x"`,
+    );
+    expect(faults.map((fault) => /^f\.toml:(\d+): [\w.-]+/.exec(fault)?.[0])).toEqual([
+      'f.toml:8: machines.web.disks',
+      'f.toml:9: machines.web.level',
+      'f.toml:10: machines.db.location',
+    ]);
+  });
+});
+
+describe('fitdocd check', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'fitdocd-check-'));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  function check(file: string): Promise<{ code: unknown; out: string; err: string }> {
+    return new Promise((resolve) => {
+      execFile(process.execPath, [COMMAND, 'check', '--config', file], (error, out, err) =>
+        resolve({ code: error?.code ?? 0, out, err }),
+      );
+    });
+  }
+
+  test('says that all is well', async () => {
+    const file = path.join(folder, 'good.toml');
+    await writeFile(file, GOOD);
+    expect(await check(file)).toEqual({
+      code: 0,
+      out: `${file}: ok, 1 machine(s) in 1 repository(s)\n`,
+      err: '',
+    });
+  });
+
+  test('finds adapters and files that are not there', async () => {
+    const file = path.join(folder, 'bad.toml');
+    const text = `[daemon]\ntoken-file = "${folder}/none"\n${GOOD.replace('"mock:web"', '"vbox:web"').replace('/tmp/nowhere', 'ftp:x')}`;
+    await writeFile(file, text);
+    const { code, err } = await check(file);
+    expect(code).toBe(2);
+    expect(err).toMatch(/bad\.toml:2: daemon\.token-file: ENOENT/);
+    expect(err).toMatch(/bad\.toml:5: repositories\.local\.location: no store has the scheme "ftp:"/);
+    expect(err).toMatch(/bad\.toml:7: machines\.web\.location: .*vbox.*mock:/);
+    expect(err).toMatch(/Correct the file, then: fitdocd check/);
+  });
+
+  test('says so when there is no file', async () => {
+    const { code, err } = await check(path.join(folder, 'missing.toml'));
+    expect(code).toBe(2);
+    expect(err).toMatch(/missing\.toml: cannot be read .*ENOENT/);
+  });
+});
