@@ -1,5 +1,5 @@
 // Runs the compliance suite of the hypervisor port in dom0, against a guest that is there. Prints JSON.
-import { hypervisorSuite } from '@fitdoc/compliance';
+import { hypervisorSuite } from '@fitdoc/compliance/hypervisor';
 import { hypervisor } from '@fitdoc/hypervisor-xen';
 import { outcome, proof, xl } from './guests.mjs';
 
