@@ -2,6 +2,7 @@ import { hypervisorFor } from '@fitdoc/adapters';
 import { FitdocError, isFitdocError, type Machine } from '@fitdoc/interface';
 import type { ProtectionEvent } from '@fitdoc/engine';
 import type { Command } from 'commander';
+import { adapterSettings, SET_HELP } from './adapter-settings.js';
 import { shortId, time } from './output/units.js';
 import type { Session, StoreOptions } from './session.js';
 
@@ -14,6 +15,7 @@ export interface CaptureOptions extends StoreOptions {
   readonly from?: string;
   readonly newBase?: boolean;
   readonly init?: boolean;
+  readonly set?: string[];
 }
 
 export function captureOptions(command: Command): Command {
@@ -24,7 +26,8 @@ export function captureOptions(command: Command): Command {
     .option('--level <n>', 'compression level')
     .option('--from <checkpoint>', 'go on from this checkpoint instead of the latest: the next one forks')
     .option('--new-base', 'start over with a full checkpoint')
-    .option('--init', 'make the repository if it is not there');
+    .option('--init', 'make the repository if it is not there')
+    .option('--set <key=value...>', SET_HELP);
 }
 
 /** Attaches to the machine, and detaches when the session closes. */
@@ -40,6 +43,7 @@ export async function attach(
       signal: session.signal,
       onProgress: session.terminal.progress,
       disks: disksPolicy(options.disks),
+      config: adapterSettings(options.set),
       ...(options.machineId !== undefined && { machineId: options.machineId }),
       ...(intervalMs !== undefined && { intervalMs }),
     })

@@ -3,7 +3,8 @@ import type { CallOptions, Machine } from '@fitdoc/interface';
 import type { Repository } from '@fitdoc/repository';
 import { MemoryBudget } from './memory-budget.js';
 import { WorkerPool } from './pool.js';
-import { Protection, type ProtectOptions } from './protection.js';
+import type { ProtectOptions } from './protect-options.js';
+import { Protection } from './protection.js';
 
 export interface EngineOptions {
   /** Worker threads for comparing, encoding and decoding. Default: the cores that this process may use. */
@@ -37,7 +38,13 @@ export class Engine {
     options: ProtectOptions & CallOptions = {},
   ): Promise<Protection> {
     const protection = await Protection.start(
-      { engine: this, machine, repository, onEnd: (ended) => this.#protections.delete(ended) },
+      {
+        pool: this.pool,
+        budget: this.budget,
+        machine,
+        repository,
+        onEnd: (ended) => this.#protections.delete(ended),
+      },
       options,
     );
     this.#protections.add(protection);

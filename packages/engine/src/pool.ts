@@ -41,8 +41,8 @@ export class WorkerPool {
     return this.#run<EncodedBatch>(task, signal);
   }
 
-  apply(task: ApplyTask, signal?: AbortSignal): Promise<ApplyResult> {
-    return this.#run<ApplyResult>(task, signal);
+  apply(task: ApplyTask, signal?: AbortSignal): Promise<readonly ApplyResult[]> {
+    return this.#run<readonly ApplyResult[]>(task, signal);
   }
 
   async close(): Promise<void> {

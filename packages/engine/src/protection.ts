@@ -7,40 +7,20 @@ import {
   type CallOptions,
   type Machine,
 } from '@fitdoc/interface';
-import { MemoryImage } from '@fitdoc/diff';
 import type { Repository } from '@fitdoc/repository';
-import { ChainDepth } from './chain-depth.js';
-import type { Engine } from './engine.js';
+import { freshState } from './fresh-state.js';
+import type { MemoryBudget } from './memory-budget.js';
+import type { WorkerPool } from './pool.js';
+import type { ProtectOptions } from './protect-options.js';
 import type { CheckpointResult, ProtectionEvent } from './events.js';
 import type { ProtectionState } from './protection-state.js';
 import { resume } from './resume.js';
 import { runSchedule, type ScheduleOptions } from './schedule.js';
 import { takeCheckpoint, type TakeOptions } from './take-checkpoint.js';
-import { TOOL } from './tool.js';
-
-export interface ProtectOptions {
-  /** `zstd` (default), `lz4`, `none`. */
-  readonly compressor?: string;
-  readonly level?: number;
-  /** Most increments that rebuilding any page may need. Default 32. */
-  readonly maxIncrements?: number;
-  /** Most words that rebuilding a page may replay, in pages' worth, before it is written whole. Default 4. */
-  readonly maxReplayPages?: number;
-  /**
-   * What a chain of this machine that the repository holds is used for. `auto` (default): go on with its
-   * latest checkpoint; when that cannot be read, say so and start over. `required`: fail instead. `never`:
-   * start over with a new base.
-   */
-  readonly resume?: 'auto' | 'required' | 'never';
-  /** Go on with this checkpoint instead of the latest: its next one becomes a fork. An id or other name. */
-  readonly from?: string;
-  /** Pages that the image's staging area may hold before pages are compared inside the capture. */
-  readonly stagingPages?: number;
-  readonly onEvent?: (event: ProtectionEvent) => void;
-}
 
 interface Context {
-  readonly engine: Engine;
+  readonly pool: WorkerPool;
+  readonly budget: MemoryBudget;
   readonly machine: Machine;
   readonly repository: Repository;
   readonly onEnd: (protection: Protection) => void;
@@ -73,13 +53,13 @@ export class Protection {
   }
 
   static async start(context: Context, options: ProtectOptions & CallOptions): Promise<Protection> {
-    const { engine, machine } = context;
+    const { budget, machine } = context;
     throwIfAborted(options.signal);
     const pages = totalPages(machine.info.regions);
-    const endClaim = engine.budget.claim(pages * PAGE_SIZE, `The image of ${machine.info.name}`);
+    const endClaim = budget.claim(pages * PAGE_SIZE, `The image of ${machine.info.name}`);
     try {
       const emit = options.onEvent ?? (() => undefined);
-      const fresh = (): ProtectionState => freshState(context, pages, options);
+      const fresh = (): ProtectionState => freshState(context, options);
       const state = await resume(fresh, options, emit);
       const renew = (): Promise<ProtectionState> => resume(fresh, withoutFork(options), emit);
       const protection: Protection = new Protection(state, renew, emit, () => {
@@ -173,30 +153,4 @@ export class Protection {
 /** A fork that was asked for has happened: from then on the chain goes on with its latest. */
 function withoutFork({ from: _, signal: _signal, ...options }: ProtectOptions & CallOptions): ProtectOptions {
   return { ...options, resume: 'auto' };
-}
-
-function freshState(context: Context, pages: number, options: ProtectOptions): ProtectionState {
-  const { engine, machine, repository } = context;
-  return {
-    machine,
-    repository,
-    pool: engine.pool,
-    image: MemoryImage.create({
-      pages,
-      ...(options.stagingPages !== undefined && { stagingPages: options.stagingPages }),
-    }),
-    depth: new ChainDepth({
-      pages,
-      maxIncrements: options.maxIncrements ?? 32,
-      maxReplayPages: options.maxReplayPages ?? 4,
-    }),
-    settings: {
-      compressor: options.compressor ?? 'zstd',
-      ...(options.level !== undefined && { level: options.level }),
-    },
-    head: undefined,
-    fullNext: false,
-    nextSequence: 0,
-    tool: TOOL,
-  };
 }

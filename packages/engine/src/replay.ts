@@ -4,7 +4,7 @@ import type { CheckpointEntry, Repository } from '@fitdoc/repository';
 import type { BatchCache } from './batch-cache.js';
 import { mapOrdered } from './ordered.js';
 import type { WorkerPool } from './pool.js';
-import type { ApplyResult, ApplyTask, ApplyTarget } from './tasks.js';
+import type { ApplyResult, ApplyTarget } from './tasks.js';
 
 /** A chain that is open for reading: base first, the checkpoint in question last. */
 export interface OpenChain {
@@ -44,20 +44,57 @@ export interface ReplayOptions extends CallOptions {
 
 /**
  * Applies the batches of a chain to a target. Batches of one checkpoint hold different pages and are applied
- * in parallel; a checkpoint starts when the one before it is done, because its words go on top.
+ * in parallel; what comes after them waits until they are done, because its words go on top. Checkpoints of few
+ * batches, as most increments are, are applied one after the other by one worker, in one go: a round trip for
+ * each of them would take longer than their work.
  */
 export async function replay(links: readonly OpenLink[], options: ReplayOptions): Promise<void> {
   const { pool, window, target, cache, signal, onBatch } = options;
-  for (const link of links) {
-    const apply = async (batch: number): Promise<ApplyResult> => {
-      throwIfAborted(signal);
-      const encoded = await cache.read(link.entry.id, link.reader, batch);
-      const task: ApplyTask = { kind: 'apply', encoded, target };
-      return pool.apply(task, signal);
+  const apply = async (parts: readonly Part[]): Promise<() => void> => {
+    throwIfAborted(signal);
+    const encoded: Uint8Array[] = [];
+    for (const { link, batch } of parts) encoded.push(await cache.read(link.entry.id, link.reader, batch));
+    const results = await pool.apply({ kind: 'apply', encoded, target }, signal);
+    return () => {
+      results.forEach((result, index) => onBatch?.((parts[index] as Part).link, result));
     };
-    const batches = batchesWithin(link.reader, window);
-    for await (const result of mapOrdered(batches, pool.workers * 2, apply)) onBatch?.(link, result);
+  };
+  for (const stage of stages(links, window)) {
+    for await (const tell of mapOrdered(stage, pool.workers * 2, apply)) tell();
   }
+}
+
+interface Part {
+  readonly link: OpenLink;
+  /** The batch's number in its checkpoint. */
+  readonly batch: number;
+}
+
+/** Checkpoints with more batches than this are applied by several workers. */
+const FEW_BATCHES = 4;
+/** Most bytes of encoded batches that one worker gets at a time. */
+const MOST_BYTES = 16 << 20;
+
+/** Tasks that may run at the same time, stage after stage; each task is a list of batches in their order. */
+function* stages(links: readonly OpenLink[], window: PageRun): Generator<Part[][]> {
+  let together: Part[] = [];
+  let bytes = 0;
+  for (const link of links) {
+    const parts = batchesWithin(link.reader, window).map((batch) => ({ link, batch }));
+    const size = parts.reduce((sum, { batch }) => sum + (link.reader.batches[batch]?.length ?? 0), 0);
+    const many = parts.length > FEW_BATCHES;
+    if (together.length > 0 && (many || bytes + size > MOST_BYTES)) {
+      yield [together];
+      together = [];
+      bytes = 0;
+    }
+    if (many) yield parts.map((part) => [part]);
+    else {
+      together.push(...parts);
+      bytes += size;
+    }
+  }
+  if (together.length > 0) yield [together];
 }
 
 function batchesWithin(reader: CheckpointReader, window: PageRun): number[] {

@@ -4,7 +4,7 @@ import { BatchCache } from './batch-cache.js';
 import { readDeviceState } from './device-state.js';
 import type { ProtectionEvent } from './events.js';
 import type { ProtectionState } from './protection-state.js';
-import type { ProtectOptions } from './protection.js';
+import type { ProtectOptions } from './protect-options.js';
 import { openChain, replay, type OpenChain } from './replay.js';
 
 /** Bytes of encoded batches kept while a chain is loaded; every batch is read once. */

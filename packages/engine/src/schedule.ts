@@ -1,11 +1,23 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { abortError, isFitdocError, type CallOptions, type FitdocError } from '@fitdoc/interface';
+import {
+  abortError,
+  isFitdocError,
+  type CallOptions,
+  type FitdocError,
+  type Machine,
+} from '@fitdoc/interface';
 import type { CheckpointResult, ProtectionEvent } from './events.js';
-import type { Protection } from './protection.js';
+import type { TakeOptions } from './take-checkpoint.js';
 
 /** The least wait after a failed checkpoint: what made it fail is seldom gone at once. */
 const RETRY_MS = 500;
+
+/** What a schedule needs of a protection. */
+interface Scheduled {
+  readonly machine: Machine;
+  checkpoint(options: TakeOptions): Promise<CheckpointResult>;
+}
 
 export interface ScheduleOptions extends CallOptions {
   /** Milliseconds from the start of one checkpoint to the start of the next. */
@@ -17,7 +29,7 @@ export interface ScheduleOptions extends CallOptions {
 }
 
 export async function* runSchedule(
-  protection: Protection,
+  protection: Scheduled,
   emit: (event: ProtectionEvent) => void,
   options: ScheduleOptions,
 ): AsyncGenerator<CheckpointResult> {
@@ -47,7 +59,7 @@ export async function* runSchedule(
 
 /** A checkpoint, or undefined when it failed: that was an event, and the next checkpoint holds all of it. */
 async function attempt(
-  protection: Protection,
+  protection: Scheduled,
   options: ScheduleOptions,
 ): Promise<CheckpointResult | undefined> {
   const { signal, onProgress } = options;

@@ -40,13 +40,14 @@ export type ApplyTarget =
       readonly known?: SharedArrayBuffer;
     };
 
-/** Decode a batch and write the pages that lie in the target. */
+/** Decode batches and write, one after the other, the pages that lie in the target. */
 export interface ApplyTask {
   readonly kind: 'apply';
-  readonly encoded: Uint8Array;
+  readonly encoded: readonly Uint8Array[];
   readonly target: ApplyTarget;
 }
 
+/** What one batch of an ApplyTask held. */
 export interface ApplyResult {
   readonly gfns: Uint32Array;
   readonly kinds: Uint8Array;
@@ -69,7 +70,7 @@ export type EngineTask = EncodeTask | EncodeBatchTask | ApplyTask | DiffWork;
 
 /** What comes back from a worker: the result, or a FitdocError's parts. */
 export type TaskOutcome =
-  | { readonly value: EncodeResult | EncodedBatch | ApplyResult | DiffResult }
+  | { readonly value: EncodeResult | EncodedBatch | readonly ApplyResult[] | DiffResult }
   | {
       readonly failure: {
         readonly code: ErrorCode;

@@ -27,29 +27,60 @@ export interface Window {
   readonly touched: DirtyBitmap;
 }
 
-/** Rebuilds the memory that a chain describes, window after window; windows without any page are left out. */
+/** Windows that a guest is split into at least, so that one can be used while the next is rebuilt. */
+const LEAST_WINDOWS = 8;
+
+/**
+ * Rebuilds the memory that a chain describes, window after window; windows without any page are left out. While
+ * one is used, the next is rebuilt.
+ */
 export async function* windows(links: readonly OpenLink[], options: WindowOptions): AsyncGenerator<Window> {
   const { pages, pool, signal } = options;
-  const sizes = windowSizes(pages, options.memory ?? DEFAULT_READ_MEMORY);
-  const cache = new BatchCache(sizes.cacheBytes);
-  const memory = new SharedArrayBuffer(Math.min(sizes.windowPages, pages) * PAGE_SIZE);
-  const bytes = new Uint8Array(memory);
-  for (const run of occupied(links, pages, sizes.windowPages)) {
+  const memory = options.memory ?? DEFAULT_READ_MEMORY;
+  const windowPages = pairedWindowPages(pages, memory);
+  const runs = occupied(links, pages, windowPages);
+  const cache = new BatchCache(Math.floor(memory / 4));
+  const memories = runs.slice(0, 2).map(() => new SharedArrayBuffer(windowPages * PAGE_SIZE));
+  const rebuild = async (index: number): Promise<Window | undefined> => {
+    const [run, target] = [runs[index], memories[index % 2]];
+    if (!run || !target) return undefined;
     const touched = new DirtyBitmap(run.count);
     await replay(links, {
       pool,
       cache,
-      target: { kind: 'window', memory, firstGfn: run.start, pages: run.count },
+      target: { kind: 'window', memory: target, firstGfn: run.start, pages: run.count },
       window: run,
       ...(signal && { signal }),
       onBatch: (_link, batch) => touch(touched, run, batch.gfns),
     });
-    yield { run, bytes: bytes.subarray(0, run.count * PAGE_SIZE), touched };
-    // Only what was written is cleared: most windows of a sparse guest are nearly empty.
-    for (const each of touched.runs()) {
-      bytes.fill(0, each.start * PAGE_SIZE, (each.start + each.count) * PAGE_SIZE);
+    return { run, bytes: new Uint8Array(target, 0, run.count * PAGE_SIZE), touched };
+  };
+  let ahead = rebuild(0);
+  try {
+    for (let index = 1; ; index++) {
+      const window = await ahead;
+      if (!window) return;
+      ahead = rebuild(index);
+      // Its failure surfaces when its turn comes; until then it must not count as unhandled.
+      ahead.catch(() => undefined);
+      yield window;
+      clear(window);
     }
+  } finally {
+    // Workers write into memory of ours until then.
+    await ahead.catch(() => undefined);
   }
+}
+
+/** Only what was written is cleared: most windows of a sparse guest are nearly empty. */
+function clear({ bytes, touched }: Window): void {
+  for (const { start, count } of touched.runs())
+    bytes.fill(0, start * PAGE_SIZE, (start + count) * PAGE_SIZE);
+}
+
+function pairedWindowPages(pages: number, memory: number): number {
+  const most = Math.floor(windowSizes(pages, memory / 2).windowPages);
+  return Math.min(most, Math.max(MIN_WINDOW_PAGES, Math.ceil(pages / LEAST_WINDOWS)));
 }
 
 export function windowSizes(pages: number, memory: number): { windowPages: number; cacheBytes: number } {

@@ -3,6 +3,7 @@ import { applyBatch, ImageView, runDiffTask, type DiffResult } from '@fitdoc/dif
 import { isFitdocError, KIND_WORDS, MASK_SIZE, PAGE_SIZE, type PageBatch } from '@fitdoc/interface';
 import type {
   ApplyResult,
+  ApplyTarget,
   ApplyTask,
   EncodeResult,
   EncodeSettings,
@@ -31,10 +32,12 @@ async function encode(task: EncodeTask): Promise<EncodeResult> {
   return { encoded, gfns: batch.gfns, kinds: batch.kinds, wordCounts: wordCounts(batch) };
 }
 
-async function apply(task: ApplyTask): Promise<ApplyResult> {
+async function apply({ encoded, target }: ApplyTask): Promise<ApplyResult[]> {
   const codec = await codecFor({ compressor: 'zstd' });
-  const batch = codec.decode(task.encoded);
-  const { target } = task;
+  return encoded.map((bytes) => applyOne(codec.decode(bytes), target));
+}
+
+function applyOne(batch: PageBatch, target: ApplyTarget): ApplyResult {
   if (target.kind === 'image') {
     ImageView.attach(target.image).apply(batch);
   } else {
@@ -69,7 +72,7 @@ function markKnown(batch: PageBatch, known: Uint8Array, firstGfn: number, pages:
   });
 }
 
-function perform(task: EngineTask): Promise<EncodeResult | EncodedBatch | ApplyResult | DiffResult> {
+function perform(task: EngineTask): Promise<EncodeResult | EncodedBatch | ApplyResult[] | DiffResult> {
   switch (task.kind) {
     case 'encode-batch':
       return codecFor(task.settings).then((codec) => codec.encode(task.batch));

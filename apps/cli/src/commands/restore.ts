@@ -1,6 +1,7 @@
 import { hypervisorFor } from '@fitdoc/adapters';
 import { restore } from '@fitdoc/engine';
 import type { Command } from 'commander';
+import { adapterSettings, SET_HELP } from '../adapter-settings.js';
 import { count, shortId, time } from '../output/units.js';
 import { action, storeOptions, type StoreOptions } from '../session.js';
 
@@ -8,6 +9,7 @@ interface RestoreCliOptions extends StoreOptions {
   readonly to: string;
   readonly machine?: string;
   readonly dryRun?: boolean;
+  readonly set?: string[];
 }
 
 export function restoreCommand(program: Command): void {
@@ -20,7 +22,8 @@ export function restoreCommand(program: Command): void {
         'where: kvm:SOCKET of a QEMU started with -incoming defer, xen:NAME, mock:NAME',
       )
       .option('--machine <id>', 'the machine that names like latest mean')
-      .option('-n, --dry-run', 'say what would be restored and touch nothing'),
+      .option('-n, --dry-run', 'say what would be restored and touch nothing')
+      .option('--set <key=value...>', SET_HELP),
   ).action(
     action<[string], RestoreCliOptions>(async (session, options, name) => {
       const repository = await session.repository(options);
@@ -37,7 +40,7 @@ export function restoreCommand(program: Command): void {
       const report = await restore(
         session.engine,
         { repository, entry, hypervisor, location: rest },
-        { signal: session.signal, onProgress: terminal.progress },
+        { signal: session.signal, onProgress: terminal.progress, config: adapterSettings(options.set) },
       );
       terminal.line(`restored ${what} to ${options.to}: ${report.state}, ${count(report.pages)} pages`);
       terminal.data({ message_type: 'summary', id: entry.id, to: options.to, ...report });

@@ -57,3 +57,33 @@ export async function writeAt(handle: FileHandle, bytes: Uint8Array, position: n
     done += bytesWritten;
   }
 }
+
+/** Bytes after which the disk is set to work, so that it does not start when all has been written. */
+const WRITE_BEHIND_BYTES = 64 << 20;
+
+/** Writes to a file and has the disk take what was written meanwhile. `finish` tells of errors there were. */
+export class WriteBehind {
+  #sinceSync = 0;
+  #syncing: Promise<void> | undefined;
+  #failure: unknown;
+
+  constructor(private readonly handle: FileHandle) {}
+
+  async write(bytes: Uint8Array, position: number): Promise<void> {
+    await writeAt(this.handle, bytes, position);
+    this.#sinceSync += bytes.length;
+    if (this.#sinceSync < WRITE_BEHIND_BYTES || this.#syncing) return;
+    this.#sinceSync = 0;
+    this.#syncing = this.handle
+      .datasync()
+      .catch((error: unknown) => (this.#failure ??= error) as undefined)
+      .finally(() => (this.#syncing = undefined));
+  }
+
+  /** Waits for the disk, as far as it was set to work. A failure is told by the system only once: here. */
+  async finish(): Promise<void> {
+    await this.#syncing;
+    // eslint-disable-next-line @typescript-eslint/only-throw-error -- passed on as it came
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}

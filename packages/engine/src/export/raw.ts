@@ -5,7 +5,7 @@ import {
   type MemoryRegion,
   type RestoreSource,
 } from '@fitdoc/interface';
-import { writeAt, writeWhole } from './partial-file.js';
+import { WriteBehind, writeWhole } from './partial-file.js';
 
 export interface ExportReport {
   /** Size of the file, bytes. */
@@ -38,9 +38,14 @@ export async function exportRaw(
   let pages = 0;
   await writeWhole(file, async (handle) => {
     await handle.truncate(bytes);
-    for await (const extent of source.pages({ ...options, regions: [region.name] })) {
-      await writeAt(handle, extent.bytes, (extent.gfn - region.firstGfn) * PAGE_SIZE);
-      pages += extent.bytes.length / PAGE_SIZE;
+    const behind = new WriteBehind(handle);
+    try {
+      for await (const extent of source.pages({ ...options, regions: [region.name] })) {
+        await behind.write(extent.bytes, (extent.gfn - region.firstGfn) * PAGE_SIZE);
+        pages += extent.bytes.length / PAGE_SIZE;
+      }
+    } finally {
+      await behind.finish();
     }
   });
   return { bytes, pages };
