@@ -10,8 +10,8 @@ export function testConfig(overrides: TestOptions = {}): ViteUserConfig {
       reporters: ['default', ['json', { outputFile: '.reports/vitest.json' }]],
       pool: 'forks',
       maxWorkers: 2,
-      testTimeout: 30_000,
-      hookTimeout: 60_000,
+      testTimeout: 120_000,
+      hookTimeout: 180_000,
       ...overrides,
     },
   });
