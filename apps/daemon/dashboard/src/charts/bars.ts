@@ -30,7 +30,8 @@ export function drawBars(chart: uPlot, marks: Marks, format: (value: number) => 
 
 function barWidth(chart: uPlot): number {
   const [first, last] = chart.series[0]?.idxs ?? [0, 0];
-  const each = chart.bbox.width / Math.max(1, last - first + 1);
+  const at = (index: number): number => chart.valToPos(chart.data[0]?.[index] ?? 0, 'x', true);
+  const each = last > first ? (at(last) - at(first)) / (last - first) : chart.bbox.width;
   return Math.max(1, Math.min(WIDEST_BAR * devicePixelRatio, Math.round(each * 0.7)));
 }
 

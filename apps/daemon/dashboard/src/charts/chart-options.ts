@@ -28,8 +28,8 @@ export function chartOptions(setting: ChartSetting, handlers: ChartHandlers): uP
   const hidden = { show: true, paths: () => null, points: { show: false } };
   return {
     width,
-    height: bottom ? 122 : 88,
-    padding: [8, 10, bottom ? 0 : 6, 0],
+    height: bottom ? 116 : 84,
+    padding: [4, 26, bottom ? 0 : 6, 0],
     legend: { show: false },
     scales: { x: { time: true, auto: false }, y: { range: (chart) => [0, topOf(chart)] } },
     series: [{}, hidden, hidden],

@@ -15,7 +15,7 @@ export interface GridShape {
 export function shapeOf(bins: number, width: number): GridShape {
   const room = Math.max(1, width - LABEL_WIDTH);
   let columns = 16;
-  while (columns < 256 && room / (columns * 2) >= 6 && bins / columns > 12) columns *= 2;
+  while (columns < 256 && room / (columns * 2) >= 5 && bins / columns > 12) columns *= 2;
   const rows = Math.max(1, Math.ceil(bins / columns));
   return { columns, rows, cellWidth: room / columns, height: rows * CELL_HEIGHT + 1 };
 }

@@ -68,7 +68,7 @@ export class TimelineCharts {
   #build(): void {
     for (const chart of this.#charts) chart.destroy();
     const width = this.#host.clientWidth;
-    this.#charts = [...this.#host.children].map((child, index) => {
+    this.#charts = [...this.#host.querySelectorAll<HTMLElement>('.chart')].map((child, index) => {
       const bottom = index === measures.length - 1;
       const setting = { marks: this.#marks, width, bottom, group: 'timeline' };
       const measure = measures[index];
@@ -76,7 +76,7 @@ export class TimelineCharts {
       const chart = new uPlot(
         chartOptions({ ...setting, measure }, this.#handlers),
         dataOf(this.#view.points, index),
-        child as HTMLElement,
+        child,
       );
       chart.over.addEventListener('click', () => {
         if (typeof chart.cursor.idx === 'number') this.#handlers.onSelect(chart.cursor.idx);

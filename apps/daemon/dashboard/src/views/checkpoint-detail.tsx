@@ -53,7 +53,7 @@ export function CheckpointDetail({ machine, point, depth, following, now }: Prop
           <Pair name="Stored">{storedOf(point)}</Pair>
           {point.tags.length > 0 && <Pair name="Tags">{point.tags.join(', ')}</Pair>}
         </dl>
-        <MemoryMapView machine={machine} point={point} />
+        <MemoryMapView machine={machine} point={point} following={following} />
       </div>
       <RestoreDialog dialog={dialog} machine={machine} point={point} />
     </section>

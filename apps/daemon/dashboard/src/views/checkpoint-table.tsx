@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { linkTo } from '../state/route.js';
 import type { TimelinePoint } from '../state/state.js';
-import { bytes, count, exactTime, milliseconds, shortId, timeOfDay } from '../words/format.js';
+import { bytes, count, counted, exactTime, milliseconds, shortId, timeOfDay } from '../words/format.js';
 
 const STEP = 50;
 
@@ -22,7 +22,7 @@ export function CheckpointTable({ machine, points, depths, selected, now }: Prop
     <details class="panel table" onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>
         <h3>All figures</h3>
-        <span class="quiet">{count(points.length)} checkpoints</span>
+        <span class="quiet">{counted(points.length, 'checkpoint')}</span>
       </summary>
       <div class="table-scroll">
         <table>

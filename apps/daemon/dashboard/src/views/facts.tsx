@@ -1,10 +1,18 @@
 import type { ComponentChildren } from 'preact';
 import type { MachineStatus } from '../../../src/model.js';
+import type { TimelinePoint } from '../state/state.js';
 import { ago, bytes, count, exactTime, milliseconds, span } from '../words/format.js';
 import { latenessMs } from '../words/health.js';
 
+interface Props {
+  readonly machine: MachineStatus;
+  /** Of the timeline: a machine that is not attached does not tell of its checkpoints itself. */
+  readonly newest: TimelinePoint | undefined;
+  readonly now: number;
+}
+
 /** The figures that tell how well a machine is protected. */
-export function Facts({ machine, now }: { readonly machine: MachineStatus; readonly now: number }) {
+export function Facts({ machine, newest, now }: Props) {
   const {
     lastCheckpoint: last,
     lastVerifiedAt,
@@ -14,6 +22,7 @@ export function Facts({ machine, now }: { readonly machine: MachineStatus; reado
     missed,
     failures,
   } = machine;
+  const last = machine.lastCheckpoint ?? newest;
   const late = latenessMs(machine, now);
   return (
     <dl class="facts">
@@ -24,7 +33,7 @@ export function Facts({ machine, now }: { readonly machine: MachineStatus; reado
       >
         {last ? ago(last.capturedAt, now) : 'none yet'}
       </Fact>
-      <Fact name="Next" title={machine.nextDueAt && exactTime(machine.nextDueAt)}>
+      <Fact name="Next" title={machine.schedule}>
         {nextOf(machine, now)}
       </Fact>
       <Fact name="Pause">{last ? milliseconds(last.pauseMs) : '–'}</Fact>
@@ -59,12 +68,16 @@ export function Facts({ machine, now }: { readonly machine: MachineStatus; reado
   );
 }
 
-function nextOf({ nextDueAt, schedule, state }: MachineStatus, now: number): string {
+function nextOf({ nextDueAt, intervalMs, schedule, state }: MachineStatus, now: number): string {
   if (state === 'suspended') return 'suspended';
-  if (nextDueAt === undefined) return schedule;
-  const wait = Date.parse(nextDueAt) - now;
-  if (state === 'waiting' || state === 'stuck') return wait > 0 ? `tries again in ${span(wait)}` : 'trying';
-  return wait > 60_000 ? `in ${span(wait)}` : schedule;
+  const wait = nextDueAt === undefined ? undefined : Date.parse(nextDueAt) - now;
+  if (state === 'waiting' || state === 'stuck') {
+    return wait !== undefined && wait > 0 ? `retry in ${span(wait)}` : 'trying';
+  }
+  // Nobody can read a countdown of a few seconds.
+  if (intervalMs !== undefined && intervalMs < 10_000) return `every ${milliseconds(intervalMs)}`;
+  if (wait === undefined) return schedule;
+  return wait > 500 ? `in ${span(wait)}` : 'now';
 }
 
 interface FactProps {

@@ -33,6 +33,7 @@ export function MachineList({ machines, shown, now }: Props) {
 
 function MachineLine({ machine, now }: { readonly machine: MachineStatus; readonly now: number }) {
   const { tone, label, meaning } = healthOf(machine, now);
+  const attached = machine.machineId !== undefined;
   return (
     <>
       <span class={`dot tone-${tone} ${machine.state === 'capturing' ? 'beating' : ''}`} aria-hidden="true" />
@@ -41,25 +42,29 @@ function MachineLine({ machine, now }: { readonly machine: MachineStatus; readon
         {label}
       </span>
       <span class="machine-ages">
-        <Age what="Checkpoint" at={machine.lastCheckpoint?.capturedAt} now={now} />
-        <Age what="Verified" at={machine.lastVerifiedAt} now={now} />
+        <Age
+          what="Checkpoint"
+          at={machine.lastCheckpoint?.capturedAt}
+          never={attached ? 'none yet' : 'unknown'}
+          now={now}
+        />
+        <Age what="Verified" at={machine.lastVerifiedAt} never="never" now={now} />
       </span>
     </>
   );
 }
 
-function Age({
-  what,
-  at,
-  now,
-}: {
+interface AgeProps {
   readonly what: string;
   readonly at: string | undefined;
+  readonly never: string;
   readonly now: number;
-}) {
+}
+
+function Age({ what, at, never, now }: AgeProps) {
   return (
     <span title={at && exactTime(at)}>
-      {what} {at ? ago(at, now) : 'never'}
+      {what} {at ? ago(at, now) : never}
     </span>
   );
 }

@@ -46,7 +46,7 @@ export function MachineView({ machine, timeline, checkpoint, notice, now }: Prop
           detail={`${problem.code} · ${exactTime(problem.at)}`}
         />
       )}
-      <Facts machine={machine} now={now} />
+      <Facts machine={machine} newest={timeline?.points?.at(-1)} now={now} />
       <TimelineSection machine={machine} timeline={timeline} checkpoint={checkpoint} now={now} />
     </article>
   );

@@ -9,22 +9,25 @@ import { bytes, count, counted, percent } from '../words/format.js';
 import { Note } from './note.js';
 
 const PAGE_BYTES = 4096;
-const MOST_BINS = 4096;
+const MOST_BINS = matchMedia('(max-width: 600px)').matches ? 1024 : 4096;
 /** While the newest checkpoint is followed, its map is read no more often than this. */
 const CALM_MS = 4000;
 
 interface Props {
   readonly machine: MachineStatus;
   readonly point: TimelinePoint;
+  readonly following: boolean;
 }
 
-export function MemoryMapView({ machine, point }: Props) {
-  const checkpoint = useCalm(point.id, machine.name, CALM_MS);
+export function MemoryMapView({ machine, point, following }: Props) {
+  const checkpoint = useCalm(point.id, following ? machine.name : point.id, CALM_MS);
   const { map, problem } = useMemoryMap(machine, checkpoint);
   return (
     <figure class="memory">
       <figcaption>
-        <h4>Memory {map?.kind === 'base' ? 'that it holds' : 'that changed'}</h4>
+        <h4>
+          Memory {map?.kind === 'base' ? 'in' : 'that changed in'} #{count(map?.sequence ?? point.sequence)}
+        </h4>
         {map && <p class="quiet">{summaryOf(map)}</p>}
       </figcaption>
       {problem && <Note tone="warning" title={problem.message} hint={problem.hint} detail={problem.code} />}

@@ -48,8 +48,11 @@ export function TimelineView({ machine, points, selected, following, now }: Prop
         aria-valuetext={points[selected] && spoken(points[selected])}
         onKeyDown={(event) => moveBy(event, selected, points.length, select)}
       >
-        {measures.map(({ name }) => (
-          <div key={name} class={`chart chart-${name}`} />
+        {measures.map(({ name, title }) => (
+          <div key={name}>
+            <p class="chart-title">{title}</p>
+            <div class={`chart chart-${name}`} />
+          </div>
         ))}
       </div>
     </>

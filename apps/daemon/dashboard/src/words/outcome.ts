@@ -18,7 +18,7 @@ const titles = {
 
 /** What a job does; ids in its subject are shortened. */
 export function jobTitle({ kind, subject }: JobStatus): string {
-  return `${titles[kind]} ${subject.replace(/\b[0-9a-f]{32}\b/g, shortId)}`;
+  return `${titles[kind]} ${subject.replace(/\b[0-9a-f]{32}\b(?= to )/, (id) => `from ${shortId(id)}`)}`;
 }
 
 /** What an ended job came to. */
