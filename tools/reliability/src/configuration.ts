@@ -14,7 +14,7 @@ export function configurationOf({ folder, repository }: Place, subjects: readonl
     `location = ${text(location)}`,
     'repository = "disk"',
     `machine-id = ${text(name)}`,
-    'every = "50ms"',
+    'every = "100ms"',
   ]);
   return [
     '[daemon]',

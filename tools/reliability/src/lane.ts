@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openStore } from '@fitdoc/adapters';
@@ -24,11 +24,11 @@ export interface LaneOptions {
 }
 
 /** How long anything may take that is bound to come: the machine may be busy. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 /** How long a guest may stand after a kill before it counts as stuck. */
 const STANDING_MS = 15_000;
-const ROUNDS_A_REPOSITORY = 12;
-const ROUNDS_A_BRING_BACK = 20;
+const ROUNDS_A_REPOSITORY = 10;
+const ROUNDS_A_BRING_BACK = 10;
 
 /** One victim after the other on the same machines, a new repository every so many rounds. */
 export class Lane {
@@ -95,6 +95,7 @@ export class Lane {
     tally.fulls++;
     await this.#guestsBeatOn([]);
     if (killedFull) return;
+    this.#ledger.add(victim.reported);
     await this.#check();
     await disk.free();
     const before = victim.reported.length;
@@ -164,7 +165,7 @@ export class Lane {
   }
 
   #real(name: string): Subject | undefined {
-    return this.#options.subjects.find((each) => each.name === name && each.bringBack);
+    return this.#options.subjects.find((each) => each.name === name && 'bringBack' in each);
   }
 
   get #place(): string {
@@ -176,7 +177,6 @@ export class Lane {
     this.#repository++;
     this.#ledger = new Ledger();
     this.#options.tally.repositories++;
-    await mkdir(this.#options.folder, { recursive: true });
   }
 }
 

@@ -5,13 +5,13 @@ import { MockHypervisor } from '@fitdoc/hypervisor-mock';
 import { PAGE_SIZE } from '@fitdoc/interface';
 import type { CheckpointEntry, Repository } from '@fitdoc/repository';
 import {
-  readHeartbeats,
   startGuest,
   waitForHeartbeats,
   type GuestOptions,
   type RunningGuest,
 } from '../../lab/src/qemu/index.js';
 import { beatIn, HeartModel, PROVEN } from './heart-model.js';
+import { HeartbeatTail } from './heartbeat-tail.js';
 
 /** A machine that the victim protects. */
 export interface Subject {
@@ -52,13 +52,14 @@ export class KvmSubject implements Subject {
   readonly #guest: RunningGuest;
   readonly #options: GuestOptions;
   readonly #model = new HeartModel();
-  #seen = 0;
+  readonly #console: HeartbeatTail;
 
   private constructor(name: string, guest: RunningGuest, options: GuestOptions) {
     this.name = name;
     this.location = `kvm:${guest.qmpPath}`;
     this.#guest = guest;
     this.#options = options;
+    this.#console = new HeartbeatTail(guest.serialPath);
   }
 
   static async boot(name: string): Promise<KvmSubject> {
@@ -66,7 +67,7 @@ export class KvmSubject implements Subject {
     const guest = await startGuest(options);
     const subject = new KvmSubject(name, guest, options);
     try {
-      await subject.#awaitBeats(guest, 3, FIRST_BEAT_MS);
+      await subject.#awaitBeats(3, FIRST_BEAT_MS);
       return subject;
     } catch (error) {
       await guest.stop();
@@ -75,10 +76,10 @@ export class KvmSubject implements Subject {
   }
 
   async beatsOn(timeoutMs: number): Promise<number> {
-    const before = (await readHeartbeats(this.#guest.serialPath)).length;
     const from = performance.now();
+    await this.#readBeats();
     // The first one may have been on its way when the guest was stopped.
-    await this.#awaitBeats(this.#guest, before + 2, timeoutMs);
+    await this.#awaitBeats(2, timeoutMs);
     return performance.now() - from;
   }
 
@@ -116,24 +117,26 @@ export class KvmSubject implements Subject {
     await this.#guest.stop();
   }
 
-  /** Waits for so many beats in all, each of which must be intact and carry the sum that it must have. */
-  async #awaitBeats({ serialPath, exited }: RunningGuest, count: number, timeoutMs: number): Promise<void> {
+  /** Waits for so many further beats. */
+  async #awaitBeats(count: number, timeoutMs: number): Promise<void> {
     let ended: string | undefined;
-    void exited.then((how) => (ended = how));
+    void this.#guest.exited.then((how) => (ended = how));
     const deadline = Date.now() + timeoutMs;
-    for (;;) {
-      const beats = await readHeartbeats(serialPath);
-      for (const { beat, sum, intact } of beats.slice(this.#seen)) {
-        if (!intact || sum !== this.#model.sumAt(beat)) throw new Error(`the guest's beat ${beat} is wrong`);
-        this.#seen++;
-      }
-      if (beats.length >= count) return;
+    for (let seen = 0; ; await sleep(20)) {
+      seen += await this.#readBeats();
+      if (seen >= count) return;
       if (ended !== undefined)
         throw new Error(`QEMU of ${this.name} ended (${ended}): ${await this.#guest.errors()}`);
-      if (Date.now() > deadline)
-        throw new Error(`${this.name} stands: ${beats.length} beats of ${count} after ${timeoutMs} ms`);
-      await sleep(20);
+      if (Date.now() > deadline) throw new Error(`${this.name} stands: ${seen} beats in ${timeoutMs} ms`);
     }
+  }
+
+  /** Takes in what the guest printed since; each beat must be intact and carry the sum that it must have. */
+  async #readBeats(): Promise<number> {
+    const beats = await this.#console.read();
+    for (const { beat, sum, intact } of beats)
+      if (!intact || sum !== this.#model.sumAt(beat)) throw new Error(`${this.name}'s beat ${beat} is wrong`);
+    return beats.length;
   }
 }
 
