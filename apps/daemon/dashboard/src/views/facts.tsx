@@ -13,15 +13,7 @@ interface Props {
 
 /** The figures that tell how well a machine is protected. */
 export function Facts({ machine, newest, now }: Props) {
-  const {
-    lastCheckpoint: last,
-    lastVerifiedAt,
-    chainDepth,
-    memoryBytes,
-    hypervisor,
-    missed,
-    failures,
-  } = machine;
+  const { lastVerifiedAt, chainDepth, memoryBytes, hypervisor, missed, failures } = machine;
   const last = machine.lastCheckpoint ?? newest;
   const late = latenessMs(machine, now);
   return (
