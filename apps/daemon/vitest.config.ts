@@ -1,3 +1,4 @@
 import { testConfig } from '../../vitest.base.js';
 
-export default testConfig();
+// Tests that start daemons wait for processes more than they compute: three at a time keep two cores busy.
+export default testConfig({ maxConcurrency: 3 });

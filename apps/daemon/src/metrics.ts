@@ -89,10 +89,25 @@ export class Metrics {
     gauge('fitdoc_interval_seconds', 'Interval in force.', ({ intervalMs }) =>
       intervalMs === undefined ? undefined : intervalMs / 1000,
     );
-    gauge('fitdoc_checkpoints', 'Checkpoints taken since the start.', ({ checkpoints }) => checkpoints);
-    gauge('fitdoc_failures', 'Checkpoints that failed since the start.', ({ failures }) => failures);
-    gauge('fitdoc_missed', 'Scheduled checkpoints left out since the start.', ({ missed }) => missed);
     this.#gaugeStates();
+    this.#countOutcomes();
+  }
+
+  /** Counted by the machines themselves; read when asked. */
+  #countOutcomes(): void {
+    const machines = (): MachineStatus[] => this.#supervisor.machines();
+    const counter = (name: string, help: string, key: 'checkpoints' | 'failures' | 'missed'): void => {
+      new Counter({
+        ...{ name, help, labelNames: ['vm'], registers: [this.#registry] },
+        collect() {
+          this.reset();
+          for (const machine of machines()) this.inc({ vm: machine.name }, machine[key]);
+        },
+      });
+    };
+    counter('fitdoc_checkpoints_total', 'Checkpoints taken.', 'checkpoints');
+    counter('fitdoc_checkpoint_failures_total', 'Checkpoints that failed.', 'failures');
+    counter('fitdoc_missed_checkpoints_total', 'Scheduled checkpoints that were left out.', 'missed');
   }
 
   #gaugeStates(): void {

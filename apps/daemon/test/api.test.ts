@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JobStatus, MachineStatus, MemoryMap, RepositoryStatus } from '../src/model.js';
 import { mock, Place, type Answer, type Running } from './support/daemon.js';
 
-const LONG = { timeout: 120_000 };
+const LONG = { timeout: 180_000 };
 const TOKEN = 'a-token-that-only-this-test-knows';
 
 interface Problem {
@@ -139,13 +139,20 @@ describe('errors', () => {
   ];
   test.each(cases)('%s', LONG, async (_what, method, path, body, status, code) => {
     const answer = await daemon.request<Problem>(path, { method, body });
-    expect(answer.body).toMatchObject({ code, message: expect.any(String), hint: expect.any(String) });
+    expect(answer.body).toMatchObject({
+      code,
+      message: expect.any(String) as unknown,
+      hint: expect.any(String) as unknown,
+    });
     expect(answer.status).toBe(status);
   });
 
   test('a prune without rules says what to add', LONG, async () => {
     const job = await daemon.job('/v1/machines/quiet/prune');
-    expect(job.problem).toMatchObject({ code: 'ARGUMENT_INVALID', hint: expect.stringMatching(/keep-last/) });
+    expect(job.problem).toMatchObject({
+      code: 'ARGUMENT_INVALID',
+      hint: expect.stringMatching(/keep-last/) as unknown,
+    });
   });
 });
 
@@ -230,7 +237,7 @@ describe('who may ask', () => {
 
   test('TCP wants the token, as bearer or as password', LONG, async () => {
     for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: basic('wrong') }]) {
-      const answer = await machines(headers as Record<string, string>, url);
+      const answer = await machines(headers, url);
       expect(answer.status).toBe(401);
       expect(answer.body.code).toBe('UNAUTHORIZED');
       expect(answer.headers['www-authenticate']).toMatch(/^Basic/);
@@ -313,11 +320,11 @@ describe('the command line', () => {
     const saved = JSON.parse(out) as { id: string };
     expect((await daemon.machine('quiet')).lastCheckpoint?.id).toBe(saved.id);
     const refused = await fitdoc('save', 'quiet', '--tag', 'x', '--daemon', place.socket);
-    expect(refused).toMatchObject({ code: 2, err: expect.stringMatching(/no place for: tag/) });
+    expect(refused).toMatchObject({ code: 2, err: expect.stringMatching(/no place for: tag/) as unknown });
     const unknown = await fitdoc('save', 'none', '--daemon', place.socket);
     expect(unknown).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/no machine none.*\nIt has: a, slow, quiet/),
+      err: expect.stringMatching(/no machine none.*\nIt has: a, slow, quiet/) as unknown,
     });
   });
 

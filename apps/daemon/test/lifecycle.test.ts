@@ -2,20 +2,15 @@ import { mkdtemp, rm, writeFile, readFile, stat } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { mock, Place } from './support/daemon.js';
+import { describe, expect } from 'vitest';
+import { mock } from './support/daemon.js';
+import { test } from './support/test.js';
 import { DatagramSocket } from './support/datagram-socket.js';
 
-const LONG = { timeout: 120_000 };
+const LONG = { timeout: 180_000 };
 
-describe('fitdocd', () => {
-  let place: Place;
-  beforeEach(async () => {
-    place = await Place.make();
-  });
-  afterEach(() => place.remove());
-
-  test('ends at SIGTERM with 0, having finished what was in flight', LONG, async () => {
+describe.concurrent('fitdocd', () => {
+  test('ends at SIGTERM with 0, having finished what was in flight', LONG, async ({ place }) => {
     await place.configure(mock('a', 'every = "1h"', '&slow-capture=1500ms'));
     const daemon = await place.start().ready();
     await daemon.until('a', (machine) => machine.state === 'capturing');
@@ -27,40 +22,48 @@ describe('fitdocd', () => {
     expect(await again.kill('SIGINT')).toBe(0);
   });
 
-  test('rolls back what does not end within the grace period, or at a second signal', LONG, async () => {
-    const machine = mock('a', 'every = "1h"', '&slow-capture=600s');
-    for (const [grace, signals] of [
-      ['300ms', 1],
-      ['10m', 2],
-    ] as const) {
-      await place.configure(machine, `grace-period = "${grace}"`);
-      const daemon = await place.start().ready();
-      await daemon.until('a', ({ state }) => state === 'capturing');
-      daemon.child.kill('SIGTERM');
-      if (signals === 2) {
-        await daemon.logged(({ msg }) => msg?.startsWith('stopping') ?? false);
+  test(
+    'rolls back what does not end within the grace period, or at a second signal',
+    LONG,
+    async ({ place }) => {
+      const machine = mock('a', 'every = "1h"', '&slow-capture=600s');
+      for (const [grace, signals] of [
+        ['300ms', 1],
+        ['10m', 2],
+      ] as const) {
+        await place.configure(machine, `grace-period = "${grace}"`);
+        const daemon = await place.start().ready();
+        await daemon.until('a', ({ state }) => state === 'capturing');
         daemon.child.kill('SIGTERM');
+        if (signals === 2) {
+          await daemon.logged(({ msg }) => msg?.startsWith('stopping') ?? false);
+          daemon.child.kill('SIGTERM');
+        }
+        expect(await daemon.exit()).toBe(0);
       }
-      expect(await daemon.exit()).toBe(0);
-    }
-  });
+    },
+  );
 
-  test('goes on with increments after kill -9, and removes the socket that was left', LONG, async () => {
-    await place.configure(mock('a'));
-    const killed = await place.start().ready();
-    await killed.until('a', (machine) => machine.checkpoints >= 3);
-    expect(await killed.kill('SIGKILL')).toBe('SIGKILL');
-    expect((await stat(place.socket)).isSocket()).toBe(true);
-    const daemon = await place.start().ready();
-    await daemon.until('a', (machine) => machine.checkpoints >= 2);
-    const timeline = await daemon.timeline('a');
-    expect(timeline.filter(({ kind }) => kind === 'base')).toHaveLength(1);
-    timeline.slice(1).forEach(({ parent }, index) => expect(parent).toBe(timeline[index]?.id));
-    const verified = await daemon.job('/v1/machines/a/verify', { data: 1 });
-    expect(verified).toMatchObject({ state: 'done', result: { findings: [] } });
-  });
+  test(
+    'goes on with increments after kill -9, and removes the socket that was left',
+    LONG,
+    async ({ place }) => {
+      await place.configure(mock('a'));
+      const killed = await place.start().ready();
+      await killed.until('a', (machine) => machine.checkpoints >= 3);
+      expect(await killed.kill('SIGKILL')).toBe('SIGKILL');
+      expect((await stat(place.socket)).isSocket()).toBe(true);
+      const daemon = await place.start().ready();
+      await daemon.until('a', (machine) => machine.checkpoints >= 2);
+      const timeline = await daemon.timeline('a');
+      expect(timeline.filter(({ kind }) => kind === 'base')).toHaveLength(1);
+      timeline.slice(1).forEach(({ parent }, index) => expect(parent).toBe(timeline[index]?.id));
+      const verified = await daemon.job('/v1/machines/a/verify', { data: 1 });
+      expect(verified).toMatchObject({ state: 'done', result: { findings: [] } });
+    },
+  );
 
-  test('refuses to start beside another, or over a file', LONG, async () => {
+  test('refuses to start beside another, or over a file', LONG, async ({ place }) => {
     await place.configure(mock('a', 'every = "1h"'));
     const first = await place.start().ready();
     const second = place.start();
@@ -75,35 +78,39 @@ describe('fitdocd', () => {
     expect(await readFile(place.socket, 'utf8')).toBe('mine');
   });
 
-  test('takes over a changed configuration and keeps every attachment that stays', LONG, async () => {
-    await place.configure(mock('kept') + mock('removed') + mock('moved', '', '&steps=1'));
-    const daemon = await place.start().ready();
-    for (const name of ['kept', 'removed', 'moved']) await daemon.until(name, (m) => m.checkpoints >= 1);
-    await place.configure(mock('kept', 'every = "300ms"') + mock('added') + mock('moved', '', '&steps=2'));
-    daemon.child.kill('SIGHUP');
-    await daemon.logged(({ msg }) => msg?.startsWith('configuration reloaded') ?? false);
-    const names = (await daemon.get<{ name: string }[]>('/v1/machines')).map(({ name }) => name).sort();
-    expect(names).toEqual(['added', 'kept', 'moved']);
-    const kept = await daemon.machine('kept');
-    // A new attachment would have begun to count anew.
-    expect(kept.checkpoints).toBeGreaterThanOrEqual(1);
-    expect(kept.schedule).toBe('every 300 ms');
-    await daemon.until('added', (machine) => machine.checkpoints >= 1);
-    const moved = await daemon.until('moved', (machine) => machine.checkpoints >= 1);
-    expect(moved.location).toMatch(/steps=2/);
-    expect((await daemon.timeline('moved')).filter(({ kind }) => kind === 'base')).toHaveLength(1);
+  test(
+    'takes over a changed configuration and keeps every attachment that stays',
+    LONG,
+    async ({ place }) => {
+      await place.configure(mock('kept') + mock('removed') + mock('moved', '', '&steps=1'));
+      const daemon = await place.start().ready();
+      for (const name of ['kept', 'removed', 'moved']) await daemon.until(name, (m) => m.checkpoints >= 1);
+      await place.configure(mock('kept', 'every = "300ms"') + mock('added') + mock('moved', '', '&steps=2'));
+      daemon.child.kill('SIGHUP');
+      await daemon.logged(({ msg }) => msg?.startsWith('configuration reloaded') ?? false);
+      const names = (await daemon.get<{ name: string }[]>('/v1/machines')).map(({ name }) => name).sort();
+      expect(names).toEqual(['added', 'kept', 'moved']);
+      const kept = await daemon.machine('kept');
+      // A new attachment would have begun to count anew.
+      expect(kept.checkpoints).toBeGreaterThanOrEqual(1);
+      expect(kept.schedule).toBe('every 300 ms');
+      await daemon.until('added', (machine) => machine.checkpoints >= 1);
+      const moved = await daemon.until('moved', (machine) => machine.checkpoints >= 1);
+      expect(moved.location).toMatch(/steps=2/);
+      expect((await daemon.timeline('moved')).filter(({ kind }) => kind === 'base')).toHaveLength(1);
 
-    await writeFile(place.file('fitdocd.toml'), '[machines.x]\nevery = "soon"\n');
-    daemon.child.kill('SIGHUP');
-    const refused = await daemon.logged(({ msg }) => msg?.includes('the old one stays') ?? false);
-    expect(JSON.stringify(refused)).toMatch(/fitdocd\.toml:2: machines\.x\.every/);
-    const over = await daemon.request<{ code: string; message: string }>('/v1/reload', { method: 'POST' });
-    expect(over.status).toBe(422);
-    expect(over.body).toMatchObject({ code: 'CONFIG_INVALID' });
-    await daemon.until('kept', (machine) => machine.checkpoints > kept.checkpoints);
-  });
+      await writeFile(place.file('fitdocd.toml'), '[machines.x]\nevery = "soon"\n');
+      daemon.child.kill('SIGHUP');
+      const refused = await daemon.logged(({ msg }) => msg?.includes('the old one stays') ?? false);
+      expect(JSON.stringify(refused)).toMatch(/fitdocd\.toml:2: machines\.x\.every/);
+      const over = await daemon.request<{ code: string; message: string }>('/v1/reload', { method: 'POST' });
+      expect(over.status).toBe(422);
+      expect(over.body).toMatchObject({ code: 'CONFIG_INVALID' });
+      await daemon.until('kept', (machine) => machine.checkpoints > kept.checkpoints);
+    },
+  );
 
-  test('tells systemd where it stands, and that it lives', LONG, async () => {
+  test('tells systemd where it stands, and that it lives', LONG, async ({ place }) => {
     const folder = await mkdtemp(path.join(tmpdir(), 'fitdocd-notify-'));
     const socket = new DatagramSocket(path.join(folder, 'notify'));
     try {
@@ -124,7 +131,7 @@ describe('fitdocd', () => {
     }
   });
 
-  test('shows its faults and ends with 2 when the configuration has some', LONG, async () => {
+  test('shows its faults and ends with 2 when the configuration has some', LONG, async ({ place }) => {
     await place.configure(mock('a', 'every = "1h"').replace('"local"', '"other"'));
     const daemon = place.start();
     expect(await daemon.exit()).toBe(2);
@@ -133,7 +140,7 @@ describe('fitdocd', () => {
     );
   });
 
-  test('says so when its TCP address is taken', LONG, async () => {
+  test('says so when its TCP address is taken', LONG, async ({ place }) => {
     const taken = net.createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => taken.once('listening', resolve));
     const { port } = taken.address() as net.AddressInfo;

@@ -1,23 +1,19 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { mock, Place, type Running } from './support/daemon.js';
+import { describe, expect } from 'vitest';
+import { mock, type Place, type Running } from './support/daemon.js';
+import { test } from './support/test.js';
 
-const LONG = { timeout: 120_000 };
+const LONG = { timeout: 180_000 };
 
-describe('fitdocd protects', () => {
-  let place: Place;
-  beforeEach(async () => {
-    place = await Place.make();
-  });
-  afterEach(() => place.remove());
-
-  async function started(machines: string, more = ''): Promise<Running> {
+describe.concurrent('fitdocd protects', () => {
+  async function started(place: Place, machines: string, more = ''): Promise<Running> {
     await place.configure(machines, more);
     return place.start().ready();
   }
 
-  test('every machine by its schedule, in one unbroken chain each', LONG, async () => {
+  test('every machine by its schedule, in one unbroken chain each', LONG, async ({ place }) => {
     const daemon = await started(
+      place,
       mock('a') + mock('b', 'adaptive = { mtbf = "1h", min = "100ms", max = "2s" }'),
     );
     const [a, b] = await Promise.all(['a', 'b'].map((name) => daemon.until(name, (m) => m.checkpoints >= 4)));
@@ -33,8 +29,9 @@ describe('fitdocd protects', () => {
     expect(await daemon.kill('SIGTERM')).toBe(0);
   });
 
-  test('the others while one fails, which is tried again after growing waits', LONG, async () => {
+  test('the others while one fails, which is tried again after growing waits', LONG, async ({ place }) => {
     const daemon = await started(
+      place,
       mock('good') + mock('bad', '', '&fail-capture=1') + mock('gone', '', '&disks=1'),
     );
     const bad = await daemon.until('bad', (machine) => machine.failures >= 3);
@@ -54,8 +51,8 @@ describe('fitdocd protects', () => {
     expect(good.failures).toBe(0);
   });
 
-  test('a machine that died and came back, going on with an increment', LONG, async () => {
-    const daemon = await started(mock('phoenix', '', '&die-at=4'));
+  test('a machine that died and came back, going on with an increment', LONG, async ({ place }) => {
+    const daemon = await started(place, mock('phoenix', '', '&die-at=4'));
     const dead = await daemon.until(
       'phoenix',
       (machine) => machine.state === 'waiting' && !!machine.lastProblem,
@@ -80,16 +77,16 @@ describe('fitdocd protects', () => {
   test(
     'a machine whose guest was left paused: it says so, and frees it with the next try',
     LONG,
-    async () => {
-      const daemon = await started(mock('still', '', '&leave-paused=2'));
+    async ({ place }) => {
+      const daemon = await started(place, mock('still', '', '&leave-paused=2'));
       const stuck = await daemon.until('still', (machine) => machine.state === 'stuck');
       expect(stuck.lastProblem?.code).toBe('MACHINE_PAUSED');
       await daemon.until('still', (machine) => machine.checkpoints >= 2);
     },
   );
 
-  test('through a store that fails for a while, keeping the attachment', LONG, async () => {
-    const daemon = await started(mock('a'));
+  test('through a store that fails for a while, keeping the attachment', LONG, async ({ place }) => {
+    const daemon = await started(place, mock('a'));
     await daemon.until('a', (machine) => machine.checkpoints >= 2);
     const repository = place.file('repository');
     const away = place.file('away');
@@ -109,31 +106,34 @@ describe('fitdocd protects', () => {
   test(
     'a machine that falls behind: what it misses is counted and left out, and one thing is done at a time',
     LONG,
-    async () => {
-      const daemon = await started(mock('slow', 'every = "50ms"', '&slow-capture=400ms'));
+    async ({ place }) => {
+      const daemon = await started(place, mock('slow', 'every = "50ms"', '&slow-capture=400ms'));
       const slow = await daemon.until('slow', (machine) => machine.checkpoints >= 3);
       expect(slow.missed).toBeGreaterThanOrEqual(3 * 6);
       await daemon.logged(({ msg }) => msg?.includes('falls behind') ?? false);
       const metrics = await daemon.request('/metrics');
-      expect(Number(/^fitdoc_missed\{vm="slow"\} (\d+)$/m.exec(metrics.text)?.[1])).toBeGreaterThanOrEqual(
-        18,
-      );
+      expect(
+        Number(/^fitdoc_missed_checkpoints_total\{vm="slow"\} (\d+)$/m.exec(metrics.text)?.[1]),
+      ).toBeGreaterThanOrEqual(18);
     },
   );
 
-  test('over its pause budget with a word of warning', LONG, async () => {
-    const daemon = await started(mock('a', 'every = "200ms"\npause-budget = "1ms"', '&slow-device=30ms'));
+  test('over its pause budget with a word of warning', LONG, async ({ place }) => {
+    const daemon = await started(
+      place,
+      mock('a', 'every = "200ms"\npause-budget = "1ms"', '&slow-device=30ms'),
+    );
     const warned = await daemon.until('a', (machine) => !!machine.lastProblem);
     expect(warned.lastProblem?.message).toMatch(/^The pause of \d+ ms exceeds the budget of 1 ms\.$/);
     expect(warned.failures).toBe(0);
   });
 
-  test('between hooks: a freeze that hangs costs the checkpoint, never the thaw', LONG, async () => {
+  test('between hooks: a freeze that hangs costs the checkpoint, never the thaw', LONG, async ({ place }) => {
     const log = place.file('hooks.log');
     const hang = place.file('hang');
     const before = `["sh", "-c", "echo freeze >> '${log}'; test ! -e '${hang}' || sleep 1000"]`;
     const hooks = `hooks = { before = ${before}, after = ["sh", "-c", "echo thaw >> '${log}'"], timeout = "5s" }`;
-    const daemon = await started(mock('a', `every = "200ms"\n${hooks}`));
+    const daemon = await started(place, mock('a', `every = "200ms"\n${hooks}`));
     await daemon.until('a', (machine) => machine.checkpoints >= 2);
     await writeFile(hang, '');
     const failed = await daemon.until('a', (machine) => machine.failures >= 1);
@@ -146,9 +146,9 @@ describe('fitdocd protects', () => {
     lines.forEach((line, index) => expect(line).toBe(index % 2 === 0 ? 'freeze' : 'thaw'));
   });
 
-  test('with pruning and verification by the clock', LONG, async () => {
+  test('with pruning and verification by the clock', LONG, async ({ place }) => {
     const rules = 'every = "100ms"\nretention = { keep-last = 3 }\nprune-every = "1s"\nverify-every = "1s"';
-    const daemon = await started(mock('a', rules));
+    const daemon = await started(place, mock('a', rules));
     const done = (kind: string) =>
       daemon.event((event) =>
         event.type === 'job' && event.job.kind === kind && event.job.endedAt ? event.job : undefined,

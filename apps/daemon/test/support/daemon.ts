@@ -11,7 +11,7 @@ import type { DaemonEvent, JobStatus, MachineStatus, TimelineEntry } from '../..
 const COMMAND = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 /** How long anything may take on a machine that does much else. */
-export const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 90_000;
 
 export interface Answer<Body> {
   readonly status: number;
