@@ -19,7 +19,7 @@ export async function fullSave(monitor: Monitor, file: string): Promise<Save> {
     await qmp.execute('stop');
     await qmp.execute('migrate', { uri: `exec:cat > ${file}` });
     await monitor.reached('completed');
-    await qmp.execute('cont');
+    await monitor.resume();
   });
   await syncFile(file);
   const timeMs = performance.now() - start;

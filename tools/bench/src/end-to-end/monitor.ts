@@ -35,6 +35,20 @@ export class Monitor {
     }
   }
 
+  /** Lets the guest go on as soon as QEMU allows it: it takes a moment to put a completed migration away. */
+  async resume(timeoutMs = 10_000): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const refusal = await this.qmp.execute('cont').then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      if (refusal === undefined) return;
+      if (Date.now() > deadline) throw refusal as Error;
+      await sleep(1);
+    }
+  }
+
   /** Resolves with the next event of the given name. */
   event(name: string, timeoutMs = 120_000): Promise<QmpEvent> {
     return new Promise((resolve, reject) => {

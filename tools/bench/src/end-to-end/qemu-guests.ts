@@ -70,7 +70,7 @@ async function oneGuest(context: BenchContext, candidate: Candidate): Promise<Ro
       {
         ...(context.quick
           ? { rounds: 1, saves: 2, increments: 8, everyMs: 1000 }
-          : { rounds: 4, saves: 2, increments: 20, everyMs: 1000 }),
+          : { rounds: 2, saves: 3, increments: 20, everyMs: 1000 }),
         config: candidate.config,
       },
     );
