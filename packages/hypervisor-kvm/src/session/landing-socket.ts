@@ -34,7 +34,7 @@ export function landingSocket(accepted: Socket, landing: Landing): Socket | unde
       },
     },
   };
-  const socket = new Socket(options as ConstructorParameters<typeof Socket>[0]);
+  const socket = new Socket(options);
   // The server counts the one that it accepted.
   socket.once('close', () => accepted.destroy());
   return socket;
