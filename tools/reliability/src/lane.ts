@@ -43,23 +43,24 @@ export class Lane {
 
   /** One life of a victim: it works, is killed at a random moment, and what it leaves is looked at. */
   async round(): Promise<void> {
-    const { random, disk, tally } = this.#options;
+    const { random, disk, subjects, tally } = this.#options;
     if (this.#rounds++ % ROUNDS_A_REPOSITORY === 0) await this.#newRepository();
     const draw = random.next();
     const moment = random.next();
+    const known = subjects.filter(({ name }) => this.#ledger.has(name)).map(({ name }) => name);
     const victim = await this.#start();
     try {
       await victim.started(PATIENCE_MS);
       if (draw < 0.2) await sleep(600 * moment);
       else {
         await this.#untilProtected(victim);
-        if (disk && draw < 0.35) await this.#runFull(victim, disk);
+        if (disk && draw < 0.4) await this.#runFull(victim, disk);
         await sleep(300 * moment);
       }
     } finally {
       await victim.kill();
     }
-    this.#settle(victim);
+    this.#settle(victim, known);
     await this.#guestsBeatOn(tally.beatMs);
     await this.#check();
     await disk?.free();
@@ -108,12 +109,12 @@ export class Lane {
     );
   }
 
-  /** Takes over what a dead victim had reported. */
-  #settle({ reported, troubles }: Victim): void {
-    const { subjects, tally } = this.#options;
-    for (const { name } of subjects) {
-      const [first] = reported.filter(({ machine }) => machine === name);
-      if (first?.kind === 'base' && this.#ledger.has(name))
+  /** Takes over what a dead victim had reported. The `known` machines had a chain when it began. */
+  #settle({ reported, troubles }: Victim, known: readonly string[]): void {
+    const { tally } = this.#options;
+    for (const name of known) {
+      const first = reported.find(({ machine }) => machine === name);
+      if (first?.kind === 'base')
         tally.findings.push(`round ${tally.rounds}: ${name} started over with a base`);
     }
     for (const { machine, code, message } of troubles)
@@ -125,7 +126,8 @@ export class Lane {
   }
 
   async #guestsBeatOn(into: number[]): Promise<void> {
-    into.push(...(await Promise.all(this.#options.subjects.map((each) => each.beatsOn(STANDING_MS)))));
+    const beating = this.#options.subjects.map((each) => each.beatsOn?.(STANDING_MS));
+    into.push(...(await Promise.all(beating)).filter((each) => each !== undefined));
   }
 
   async #check(): Promise<void> {

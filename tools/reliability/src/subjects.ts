@@ -18,8 +18,11 @@ export interface Subject {
   /** Its name in the configuration, and its identity in the repository. */
   readonly name: string;
   readonly location: string;
-  /** Milliseconds until the guest was seen to run, its memory intact. Rejects when it stands or is damaged. */
-  beatsOn(timeoutMs: number): Promise<number>;
+  /**
+   * Milliseconds until the guest was seen to run, its memory intact. Rejects when it stands or is damaged. Absent
+   * for a machine that ends with the victim.
+   */
+  beatsOn?(timeoutMs: number): Promise<number>;
   /** Reads a checkpoint whole; rejects unless it is what the machine had. */
   prove(source: CheckpointSource): Promise<void>;
   /** Brings a checkpoint back on a real hypervisor and sees it run; absent where there is none. */
@@ -33,7 +36,6 @@ export function mockSubject(name: string, seed: number): Subject {
   return {
     name,
     location: `mock:${name}?${shape}&seed=${seed}`,
-    beatsOn: async () => 0,
     prove: async (source) => {
       const report = await new MockHypervisor().restore('proof', source);
       if (report.state !== 'running') throw new Error(`the mock machine is ${report.state}`);

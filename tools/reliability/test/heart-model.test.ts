@@ -24,6 +24,9 @@ int main(int count, char **arguments) {
   return fclose(out) + count - 3;
 }`;
 
+/** Where the words under proof are: four a page. */
+const WORDS = Array.from({ length: 512 * 4 }, (_, index) => index * 1024);
+
 const qemu = gate('kvm', await missingForQemu());
 const folder = mkdtempSync(path.join(tmpdir(), 'fitdoc-heart-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -65,18 +68,20 @@ describe.skipIf(qemu.skip)(qemu.title('the model of the guest that proves its me
   it('takes a moment within a beat, a word half written too', () => {
     const model = new HeartModel();
     let torn = 0;
-    for (let beat = 1; beat <= 6; beat++) {
+    for (let beat = 1; beat <= 4; beat++) {
       const [before, after] = [guestAt(beat - 1).memory, guestAt(beat).memory];
       expect(model.isMomentOf(beat, before)).toBe(true);
       expect(model.isMomentOf(beat, after)).toBe(true);
-      const changed = [...before.keys()].filter((at) => at % 8 === 0 && differs(before, after, at));
+      const changed = WORDS.filter((at) => differs(before, after, at));
       expect(changed.length).toBeGreaterThan(10);
       // Of the words that a beat changes only the first can be new, or half new, while the others are old.
+      const mixed = Buffer.from(before);
       const taken = (bytes: number): number =>
         changed.filter((at) => {
-          const mixed = Buffer.from(before);
           after.copy(mixed, at, at, at + bytes);
-          return model.isMomentOf(beat, mixed);
+          const isMoment = model.isMomentOf(beat, mixed);
+          before.copy(mixed, at, at, at + bytes);
+          return isMoment;
         }).length;
       expect(taken(8)).toBeLessThanOrEqual(1);
       expect(taken(4)).toBeLessThanOrEqual(1);
