@@ -19,7 +19,8 @@ type Guard = 'none' | 'look' | 'condition';
 const LAST_LOOK_MS = 5_000;
 
 /**
- * Stores objects. What fits one part is one PUT; more goes up in parts. One request makes the object appear, and
+ * Stores objects. What fits one part is one PUT, and so are bytes in memory that the parts under way could hold;
+ * more goes up in parts. One request makes the object appear, and
  * carries the condition: the PUT, or the completion of the parts. Where the server takes no condition on the
  * completion, a placeholder is put conditionally under the key first, which readers do not see.
  */
@@ -43,7 +44,8 @@ export class Putter {
     const either = linkSignals(signal, halt.signal);
     const parts =
       body instanceof Uint8Array
-        ? cutBytes(body, partBytes)
+        ? // What may be under way at a time may as well be one request.
+          cutBytes(body, body.length <= partBytes * parallelParts ? body.length || 1 : partBytes)
         : cutIntoParts(bodyChunks(body, either.signal), partBytes);
     try {
       const guard = mode === 'replace' ? 'none' : await this.#guard(signal);
@@ -82,8 +84,7 @@ export class Putter {
     signal: AbortSignal,
     halt: AbortController,
   ): Promise<number> {
-    // Saves the upload of an object that is there; what decides is the condition.
-    if (guard !== 'none') await this.#look(key, signal);
+    if (guard === 'look') await this.#look(key, signal);
     const storedBy = randomUUID();
     const upload = await MultipartUpload.start(this.#requests, key, storedBy, signal);
     const reserved = reservation(storedBy, upload.uploadId);

@@ -121,7 +121,7 @@ describe.skipIf(withoutServer !== undefined)(`the commit of what goes up in part
   it('lists nothing that is no key, and leaves no probe behind', async () => {
     const place = newPlace();
     const store = await openStore(place);
-    await store.put('a', sampleBytes(6 * MIB));
+    await store.put('a', chunksOf(sampleBytes(6 * MIB), MIB));
     const { prefix } = parseS3Location(place);
     const Bucket = server().bucket;
     for (const Key of ['with space', '.hidden', 'folder/', 'b'])
@@ -159,15 +159,17 @@ describe.skipIf(withoutServer !== undefined)(`servers of other abilities${becaus
       return found ? s3Error(412, 'PreconditionFailed') : undefined;
     };
     const store = await openStore(newPlace(proxy.endpoint));
-    await store.put('one', sampleBytes(6 * MIB));
+    await store.put('one', chunksOf(sampleBytes(6 * MIB), MIB));
     const from = proxy.seen.length;
-    await store.put('two', sampleBytes(6 * MIB));
+    await store.put('two', chunksOf(sampleBytes(6 * MIB), MIB));
     const puts = proxy.seen
       .slice(from)
       .filter(({ method, url }) => method === 'PUT' && !url.includes('partNumber'));
     expect(puts, 'no reservation').toEqual([]);
     expect(store.supports.conditionalPut).toBe(true);
-    await expect(store.put('two', sampleBytes(6 * MIB))).rejects.toMatchObject({ code: 'STORE_EXISTS' });
+    await expect(store.put('two', chunksOf(sampleBytes(6 * MIB), MIB))).rejects.toMatchObject({
+      code: 'STORE_EXISTS',
+    });
     await store.close();
   });
 
@@ -189,8 +191,10 @@ describe.skipIf(withoutServer !== undefined)(`servers of other abilities${becaus
       const weak = await openStore(place, { conditionalPut: 'weak' });
       expect(weak.supports.conditionalPut).toBe(false);
       for (const size of [10, 6 * MIB]) {
-        await weak.put(`k${size}`, sampleBytes(size));
-        await expect(weak.put(`k${size}`, sampleBytes(size))).rejects.toMatchObject({ code: 'STORE_EXISTS' });
+        await weak.put(`k${size}`, chunksOf(sampleBytes(size), MIB));
+        await expect(weak.put(`k${size}`, chunksOf(sampleBytes(size), MIB))).rejects.toMatchObject({
+          code: 'STORE_EXISTS',
+        });
         expect(areEqual(await weak.get(`k${size}`), sampleBytes(size))).toBe(true);
       }
       await weak.close();
