@@ -32,10 +32,7 @@ async function main(): Promise<number> {
       ]),
     );
     steps.push(await runStep(root, 'check', ['npm', 'run', '--silent', 'check']));
-    await runStep(root, 'test', ['npx', 'turbo', 'run', 'test', '--continue', '--concurrency=2'], {
-      // Suites that take minutes run here and not on every save.
-      FITDOC_ALL_SUITES: '1',
-    });
+    await runStep(root, 'test', ['npx', 'turbo', 'run', 'test', '--continue', '--concurrency=2']);
   }
   const suites = build.ok ? await readReports(root) : [];
   return summarize(steps, suites, missing);
