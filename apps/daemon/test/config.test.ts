@@ -31,7 +31,7 @@ describe('a configuration', () => {
       `${GOOD}pause-budget = "50ms"\nretention = { keep-last = 3, keep-within = "7d" }\n[daemon]\nmemory = "16G"`,
       'f.toml',
     );
-    expect(daemon).toMatchObject({ socket: '/run/fitdocd.sock', memory: 16 * 2 ** 30, 'max-captures': 2 });
+    expect(daemon).toMatchObject({ socket: '/run/fitdocd.sock', memory: 16 * 2 ** 30, 'max-captures': 4 });
     expect(machines['web']).toMatchObject({
       every: 1000,
       'pause-budget': 50,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { memoryMapOf } from '../memory-map.js';
+import { findCheckpoint } from '../supervisor/operations.js';
 import { timelineOf } from '../timeline.js';
 import { errors, untilGone, type ApiContext, type App } from './context.js';
 import { machineStatus, memoryMap, timelineEntry } from './schemas.js';
@@ -68,10 +69,9 @@ function timelineRoutes(app: App, supervisor: ApiContext['supervisor']): void {
     },
     async ({ params: { name }, query: { checkpoint, bins } }, reply) => {
       const signal = untilGone(reply);
-      const { repository, machineId } = await supervisor.chain(name);
-      const filter = machineId === undefined ? {} : { machine: machineId };
-      const entry = await repository.resolve(checkpoint, { ...filter, signal });
-      return memoryMapOf(repository, entry, bins, signal);
+      const chain = await supervisor.chain(name);
+      const entry = await findCheckpoint(chain, checkpoint, { signal });
+      return memoryMapOf(chain.repository, entry, bins, signal);
     },
   );
 }

@@ -93,7 +93,8 @@ export const daemon = z
     workers: z.number().int().positive().optional(),
     /** Bytes of guest images that may be held at a time. */
     memory: size.optional(),
-    'max-captures': z.number().int().positive().default(2),
+    /** Checkpoints under way at a time, until they are durable. */
+    'max-captures': z.number().int().positive().default(4),
     'grace-period': duration.default(30_000),
     /** Packages of other makers that export adapters. */
     adapters: z.array(z.string()).default([]),

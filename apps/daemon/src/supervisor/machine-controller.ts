@@ -6,6 +6,7 @@ import { Alarm } from './alarm.js';
 import { attachTo, detachFrom, type AttachContext, type Attachment } from './attachment.js';
 import { BackOff } from './back-off.js';
 import { withHooks } from './hooks.js';
+import { withLinkedSignal } from './linked-signal.js';
 import { checkpointOf, entryAsLast, statusOf } from './machine-status.js';
 import { paceOf, samePace, type Pace } from './pace.js';
 import { problemOf } from './problem.js';
@@ -211,10 +212,13 @@ export class MachineController {
   /** Whether a checkpoint was taken, or cancelled by its only asker. */
   async #checkpoint(asked: readonly Request[], isDue: boolean): Promise<boolean> {
     const alone = !isDue && asked.length === 1 ? asked[0]?.signal : undefined;
-    const signal = alone ? AbortSignal.any([this.#cancel.signal, alone]) : this.#cancel.signal;
+    const sources = alone ? [this.#cancel.signal, alone] : [this.#cancel.signal];
     try {
       // Waiting for a place is no part of the capture: the guest runs, and a stop ends the wait at once.
-      const result = await this.#context.captures.run(() => this.#capture(signal), this.#stop.signal);
+      const result = await this.#context.captures.run(
+        () => withLinkedSignal(sources, (signal) => this.#capture(signal)),
+        this.#stop.signal,
+      );
       this.#succeed(result);
       for (const { resolve } of asked) resolve(result);
       return true;

@@ -1,7 +1,7 @@
 import type { AdapterRegistry } from '@fitdoc/adapters';
 import { restore, verify, type Engine, type VerifyReport } from '@fitdoc/engine';
 import { FitdocError, type CallOptions, type RestoreReport } from '@fitdoc/interface';
-import type { Repository } from '@fitdoc/repository';
+import type { CheckpointEntry, Repository } from '@fitdoc/repository';
 import type { MachineSettings } from '../config/schema.js';
 import { retentionPolicy } from './retention.js';
 
@@ -10,6 +10,19 @@ export interface Chain {
   readonly repository: Repository;
   /** Undefined before the machine was attached for the first time. */
   readonly machineId: string | undefined;
+}
+
+/** The checkpoint of this machine, and of no other, that a spec names. Errors: those of `Repository.resolve`. */
+export async function findCheckpoint(
+  { repository, machineId }: Chain,
+  spec: string,
+  { signal }: CallOptions,
+): Promise<CheckpointEntry> {
+  if (machineId !== undefined)
+    return repository.resolve(spec, { machine: machineId, ...(signal && { signal }) });
+  throw new FitdocError('CHECKPOINT_NOT_FOUND', 'The machine was never attached and has no checkpoints.', {
+    hint: 'Its status says what is in the way.',
+  });
 }
 
 /** Checks a machine's checkpoints, damaged ones included, while nobody may remove them. */
@@ -77,7 +90,7 @@ export async function restoreChain(
   { engine, registry }: { readonly engine: Engine; readonly registry: AdapterRegistry },
   options: CallOptions,
 ): Promise<RestoreReport & { readonly checkpoint: string }> {
-  const entry = await repository.resolve(checkpoint, machineId === undefined ? {} : { machine: machineId });
+  const entry = await findCheckpoint({ repository, machineId }, checkpoint, options);
   const { hypervisor, rest } = await registry.hypervisorFor(to);
   const report = await restore(engine, { repository, entry, hypervisor, location: rest }, options);
   return { checkpoint: entry.id, ...report };
