@@ -21,7 +21,12 @@ export async function readEvents(
   let rest = '';
   for (;;) {
     const timer = setTimeout(() => silence.abort(), SILENCE_MS);
-    const { done, value } = await reader.read().finally(() => clearTimeout(timer));
+    const { done, value } = await reader
+      .read()
+      .catch((error: unknown) => {
+        throw signal.aborted ? error : ended();
+      })
+      .finally(() => clearTimeout(timer));
     if (done) throw ended();
     const blocks = (rest + value).split('\n\n');
     rest = blocks.pop() ?? '';
@@ -39,5 +44,5 @@ function deliver(block: string, onEvent: (event: DaemonEvent) => void): void {
 }
 
 function ended(): RequestError {
-  return new RequestError('UNREACHABLE', 'The daemon ended the connection.');
+  return new RequestError('UNREACHABLE', 'The connection to the daemon was lost.');
 }

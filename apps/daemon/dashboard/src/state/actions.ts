@@ -1,4 +1,4 @@
-import type { JobStatus, MachineStatus } from '../../../src/model.js';
+import type { JobStatus } from '../../../src/model.js';
 import { ask, asRequestError } from '../daemon/request.js';
 import { withEvent } from './state.js';
 import { store } from './store.js';
@@ -21,10 +21,10 @@ export function start(
   });
 }
 
+/** The answer is older than the events that follow from it, and may come after them: it is not looked at. */
 export function setSuspended(machine: string, suspended: boolean): Promise<boolean> {
   return act(async () => {
-    const status = await ask<MachineStatus>('POST', pathOf(machine, suspended ? 'suspend' : 'resume'));
-    store.update((state) => withEvent(state, { type: 'machine', machine: status }));
+    await ask('POST', pathOf(machine, suspended ? 'suspend' : 'resume'));
   });
 }
 

@@ -43,7 +43,11 @@ async function load(machine: string, signal: AbortSignal): Promise<void> {
   } catch (error) {
     if (signal.aborted) return;
     const problem = asRequestError(error);
-    store.update((state) => ({ ...state, timeline: { ...state.timeline, machine, problem } }));
+    store.update((state) => {
+      // What is known stays; that the daemon is away is said for the whole page.
+      if (problem.code === 'UNREACHABLE' && state.timeline?.points) return state;
+      return { ...state, timeline: { ...state.timeline, machine, problem } };
+    });
   }
   if (!signal.aborted) timer = setTimeout(refreshTimeline, REFRESH_MS);
 }
