@@ -126,8 +126,8 @@ export class Lane {
   }
 
   async #guestsBeatOn(into: number[]): Promise<void> {
-    const beating = this.#options.subjects.map((each) => each.beatsOn?.(STANDING_MS));
-    into.push(...(await Promise.all(beating)).filter((each) => each !== undefined));
+    const beating = this.#options.subjects.flatMap((each) => each.beatsOn?.(STANDING_MS) ?? []);
+    into.push(...(await Promise.all(beating)));
   }
 
   async #check(): Promise<void> {
