@@ -78,6 +78,7 @@ function labelCutBases(
   ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
   ctx.fillStyle = colours.text;
   ctx.textBaseline = 'top';
+  ctx.textAlign = 'left';
   for (const index of bases) {
     const value = data[2]?.[index] ?? 0;
     if (value <= top) continue;

@@ -1,7 +1,7 @@
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 const grouped = new Intl.NumberFormat('en-GB');
 
-/** 1536 is `1.5 KiB`. */
+/** 1536 is `1.50 KiB`. */
 export function bytes(value: number): string {
   let unit = 0;
   let scaled = value;
@@ -74,5 +74,5 @@ export function percent(part: number, whole: number): string {
 
 function significant(value: number, whole = false): string {
   if (whole || value >= 100 || Number.isInteger(value)) return count(Math.round(value));
-  return value >= 10 ? value.toFixed(1) : value.toFixed(2).replace(/0$/, '');
+  return value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
