@@ -26,6 +26,8 @@ export class EventStreams {
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
     });
+    // Without a machine there may be nothing to send for long: the reader must know that it is connected.
+    response.flushHeaders();
     const write = (text: string): void => {
       if (response.destroyed) return;
       if (response.writableLength <= MOST_WAITING) {
