@@ -30,10 +30,10 @@ export function App() {
       {machines && machines.length === 0 && !route.machine ? (
         <NoMachines />
       ) : (
-        <div class="panes">
+        <div class={`panes ${connection.state === 'lost' ? 'stale' : ''}`}>
           <div class="side">
             <MachineList machines={machines} shown={machine?.name} now={now} />
-            <JobList jobs={jobs} now={now} />
+            {machines && <JobList jobs={jobs} now={now} />}
           </div>
           <main id="content" tabIndex={-1}>
             {machine && (
