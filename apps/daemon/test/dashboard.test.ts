@@ -19,7 +19,9 @@ repository = "local"
 every = "1h"
 `;
 
-describe.skipIf(withoutChromium !== undefined)('the dashboard in Chromium', () => {
+const title = `the dashboard in Chromium${withoutChromium === undefined ? '' : ` (not run: ${withoutChromium})`}`;
+
+describe.skipIf(withoutChromium !== undefined)(title, () => {
   let place: Place;
   let daemon: Running;
   let browser: TestBrowser;
