@@ -45,7 +45,7 @@ async function measure(context: BenchContext, ceph: RunningCeph): Promise<Row[]>
   });
   try {
     const rows: Row[] = [];
-    for (const mebibytes of context.quick ? [4, 32] : [4, 32, 128]) {
+    for (const mebibytes of context.quick ? [4, 32] : [4, 32, 64]) {
       context.log(`${mebibytes} MiB`);
       rows.push(...(await measureSize(context, { store, client, bucket }, mebibytes * MIB)));
     }

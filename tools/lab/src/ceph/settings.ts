@@ -50,6 +50,9 @@ export function clusterSettings({ directory, fsid, monitorPort, gatewayPort }: C
     rgw_enable_apis: 's3',
     rgw_dynamic_resharding: false,
     rgw_thread_pool_size: 32,
+    // What is deleted is gone soon, for it stands in memory.
+    rgw_gc_obj_min_wait: 5,
+    rgw_gc_processor_period: 5,
     debug_rgw: 1,
   };
   return `[global]\n${Object.entries(settings)
