@@ -126,7 +126,10 @@ export class Lane {
   }
 
   async #guestsBeatOn(into: number[]): Promise<void> {
-    const beating = this.#options.subjects.flatMap((each) => each.beatsOn?.(STANDING_MS) ?? []);
+    const beating: Promise<number>[] = [];
+    for (const each of this.#options.subjects) {
+      if (each.beatsOn) beating.push(each.beatsOn(STANDING_MS));
+    }
     into.push(...(await Promise.all(beating)));
   }
 
