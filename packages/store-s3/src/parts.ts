@@ -69,7 +69,7 @@ class Buffers {
 
   take(size: number): Uint8Array {
     const free = this.#free.pop();
-    return free && free.length >= size ? free : new Uint8Array(size);
+    return free && free.length >= size ? free : Buffer.allocUnsafeSlow(size);
   }
 
   give(buffer: Uint8Array): void {
@@ -79,7 +79,7 @@ class Buffers {
   /** A buffer of at least `needed` bytes with the first `filled` of `buffer`: small bodies take little memory. */
   grow(buffer: Uint8Array, filled: number, needed: number, most: number): Uint8Array {
     if (buffer.length >= needed) return buffer;
-    const larger = new Uint8Array(Math.min(most, Math.max(needed, buffer.length * 2, 16_384)));
+    const larger = Buffer.allocUnsafeSlow(Math.min(most, Math.max(needed, buffer.length * 2, 16_384)));
     larger.set(buffer.subarray(0, filled));
     return larger;
   }
