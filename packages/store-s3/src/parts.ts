@@ -69,7 +69,7 @@ class Buffers {
 
   take(size: number): Uint8Array {
     const free = this.#free.pop();
-    return free && free.length >= size ? free : Buffer.allocUnsafeSlow(size);
+    return free && free.length >= size ? free : unfilled(size);
   }
 
   give(buffer: Uint8Array): void {
@@ -79,8 +79,13 @@ class Buffers {
   /** A buffer of at least `needed` bytes with the first `filled` of `buffer`: small bodies take little memory. */
   grow(buffer: Uint8Array, filled: number, needed: number, most: number): Uint8Array {
     if (buffer.length >= needed) return buffer;
-    const larger = Buffer.allocUnsafeSlow(Math.min(most, Math.max(needed, buffer.length * 2, 16_384)));
+    const larger = unfilled(Math.min(most, Math.max(needed, buffer.length * 2, 16_384)));
     larger.set(buffer.subarray(0, filled));
     return larger;
   }
+}
+
+/** Memory of its own that is not cleared first: all that is used of it is written before. */
+function unfilled(size: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
 }
