@@ -28,7 +28,7 @@ export interface Window {
 }
 
 /** Windows that a guest is split into at least, so that one can be used while the next is rebuilt. */
-const LEAST_WINDOWS = 8;
+const LEAST_WINDOWS = 3;
 
 /**
  * Rebuilds the memory that a chain describes, window after window; windows without any page are left out. While
@@ -64,7 +64,8 @@ export async function* windows(links: readonly OpenLink[], options: WindowOption
       // Its failure surfaces when its turn comes; until then it must not count as unhandled.
       ahead.catch(() => undefined);
       yield window;
-      clear(window);
+      // Its memory is needed again by the window after the next, if there is one.
+      if (index + 1 < runs.length) clear(window);
     }
   } finally {
     // Workers write into memory of ours until then.

@@ -104,7 +104,7 @@ class Child {
   static async start({ memory, resident }: Size, directory: string): Promise<Child> {
     await mkdir(directory);
     // A little memory beside what is resident, as the working set must leave room.
-    const query = `memory=${memory / 2 ** 20 + 16}M&resident=${resident / 2 ** 20}M`;
+    const query = `memory=${Math.min(memory / 2 ** 20 + 16, 65_536)}M&resident=${resident / 2 ** 20}M`;
     const child = new Child(
       fork(path.join(import.meta.dirname, 'mock-child.ts'), [`mock:bench?${query}&${WORKLOAD}`, directory]),
     );
