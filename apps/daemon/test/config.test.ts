@@ -9,7 +9,7 @@ import { parseConfiguration } from '../src/config/load.js';
 const COMMAND = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const GOOD = `
 [repositories.local]
-location = "/tmp/nowhere"
+location = "/nowhere/at/all"
 [machines.web]
 location = "mock:web"
 repository = "local"
@@ -151,7 +151,7 @@ describe('fitdocd check', () => {
 
   test('finds adapters and files that are not there', async () => {
     const file = path.join(folder, 'bad.toml');
-    const text = `[daemon]\ntoken-file = "${folder}/none"\n${GOOD.replace('"mock:web"', '"vbox:web"').replace('/tmp/nowhere', 'ftp:x')}`;
+    const text = `[daemon]\ntoken-file = "${folder}/none"\n${GOOD.replace('"mock:web"', '"vbox:web"').replace('/nowhere/at/all', 'ftp:x')}`;
     await writeFile(file, text);
     const { code, err } = await check(file);
     expect(code).toBe(2);

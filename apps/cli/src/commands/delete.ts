@@ -14,7 +14,7 @@ export function deleteCommand(program: Command): void {
     program
       .command('delete <checkpoints...>')
       .alias('rm')
-      .description('delete checkpoints; one that others build on is refused')
+      .description('delete checkpoints; one that others build on stays, and so does one with a name')
       .option('--machine <id>', 'the machine that names like latest mean')
       .option('-n, --dry-run', 'say what would be deleted and touch nothing'),
   ).action(
