@@ -1,6 +1,6 @@
 import { openStore } from '@fitdoc/adapters';
 import { createEngine, type Engine } from '@fitdoc/engine';
-import { FitdocError, type Store } from '@fitdoc/interface';
+import { FitdocError, isFitdocError, type Store } from '@fitdoc/interface';
 import { Repository } from '@fitdoc/repository';
 import type { Command } from 'commander';
 import { exitCodeOf } from './exit-codes.js';
@@ -61,16 +61,25 @@ export class Session {
     this.#closers.unshift(closer);
   }
 
-  async store(options: StoreOptions, create = false): Promise<Store> {
-    const store = await openStore(storeLocation(options), { create, signal: this.signal });
-    this.onClose(() => store.close());
-    return store;
+  /** The repository that the options name; with `make`, made where there is none. */
+  async repository(options: StoreOptions, make = false): Promise<Repository> {
+    return this.repositoryAt(storeLocation(options), make);
   }
 
-  async repository(options: StoreOptions): Promise<Repository> {
-    const location = storeLocation(options);
-    const repository = await Repository.open(await this.store(options).catch(missing(location)));
+  async repositoryAt(location: string, make: boolean): Promise<Repository> {
+    const store = await this.storeAt(location, make);
+    const repository = await (make ? Repository.openOrInit(store) : Repository.open(store)).catch(
+      missing(location),
+    );
+    // Without this its locks would stay, and hold up other machines until they are stale.
+    this.onClose(() => repository.close());
     return repository;
+  }
+
+  async storeAt(location: string, create: boolean): Promise<Store> {
+    const store = await openStore(location, { create, signal: this.signal }).catch(missing(location));
+    this.onClose(() => store.close());
+    return store;
   }
 
   async close(): Promise<void> {
@@ -79,10 +88,11 @@ export class Session {
   }
 }
 
-/** Turns a store that is not there into a repository that is not there, with what to do. */
-export function missing(location: string): (error: unknown) => never {
+/** Tells of a store or repository that is not there what to do. */
+function missing(location: string): (error: unknown) => never {
   return (error) => {
-    if (!(error instanceof Error) || (error as FitdocError).code !== 'STORE_NOT_FOUND') throw error;
+    if (!isFitdocError(error, 'STORE_NOT_FOUND') && !isFitdocError(error, 'REPOSITORY_NOT_FOUND'))
+      throw error;
     throw new FitdocError('REPOSITORY_NOT_FOUND', `There is no repository at ${location}.`, {
       cause: error,
       hint: `Make one with: fitdoc init --store ${location} (or add --init where a command has it).`,

@@ -233,3 +233,27 @@ it('the demo tells its story and proves it', async () => {
   expect(outcome.code).toBe(0);
   expect(messages(outcome).at(-1)).toMatchObject({ checkpoints: 20, restoredEqual: true, damageFound: true });
 });
+
+// Left behind, they would hold up every other machine's prune and compact until they are stale.
+describe('locks', () => {
+  const locks = async () =>
+    (await readdir(path.join(store, 'locks'), { recursive: true })).filter((name) =>
+      /cli\/.*\.json$/.test(name),
+    );
+
+  it('go with the command that took them', async () => {
+    const file = path.join(place.path, 'memory');
+    const commands = [
+      ['save', MACHINE, '--store', store],
+      ['export', 'latest', '--store', store, '--machine', 'cli', '-o', file],
+      ['restore', 'latest', '--store', store, '--machine', 'cli', '--to', 'mock:locks-target'],
+      ['diff', 'latest~1', 'latest', '--store', store, '--machine', 'cli'],
+      ['verify', '--read-data', '--store', store],
+      ['copy', '--store', store, '--to', path.join(place.path, 'locks-copy'), '--init'],
+    ];
+    for (const command of commands) {
+      expect(await fitdoc(...command), command.join(' ')).toMatchObject({ code: 0 });
+      expect(await locks(), command.join(' ')).toEqual([]);
+    }
+  });
+});

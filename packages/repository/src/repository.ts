@@ -6,7 +6,7 @@ import {
   type ContentItem,
   type NewCheckpointHeader,
 } from '@fitdoc/format';
-import { FitdocError, throwIfAborted, type CallOptions, type Store } from '@fitdoc/interface';
+import { FitdocError, isFitdocError, throwIfAborted, type CallOptions, type Store } from '@fitdoc/interface';
 import { Catalogue, type ListFilter } from './catalogue.js';
 import { systemClock, type Clock } from './clock.js';
 import { createConfig, readConfig, type RepositoryConfig } from './config.js';
@@ -67,6 +67,22 @@ export class Repository {
   /** Opens the repository in a store. REPOSITORY_NOT_FOUND, REPOSITORY_DAMAGED, REPOSITORY_INCOMPATIBLE. */
   static async open(store: Store, options: RepositoryOptions = {}): Promise<Repository> {
     return new Repository(store, await readConfig(store, callOf(options)), options);
+  }
+
+  /** Opens the repository in a store, or makes it where there is none. The errors of `open`, but for NOT_FOUND. */
+  static async openOrInit(store: Store, options: RepositoryOptions = {}): Promise<Repository> {
+    try {
+      return await Repository.open(store, options);
+    } catch (error) {
+      if (!isFitdocError(error, 'REPOSITORY_NOT_FOUND')) throw error;
+    }
+    try {
+      return await Repository.init(store, options);
+    } catch (error) {
+      // Another process made it just now.
+      if (!isFitdocError(error, 'REPOSITORY_EXISTS')) throw error;
+      return await Repository.open(store, options);
+    }
   }
 
   /**

@@ -26,6 +26,12 @@ describe('a repository', () => {
     expect(await repository.machines()).toEqual([]);
   });
 
+  it('is made by whoever comes first, and opened by the others', async () => {
+    const store = new MemoryStore();
+    const opened = await Promise.all([1, 2, 3].map(() => Repository.openOrInit(store)));
+    for (const { config } of opened) expect(config).toEqual(opened[0]!.config);
+  });
+
   it('says what is wrong with a place that is none', async () => {
     const store = new MemoryStore();
     await expect(Repository.open(store)).rejects.toMatchObject({ code: 'REPOSITORY_NOT_FOUND' });

@@ -1,9 +1,7 @@
-import { openStore } from '@fitdoc/adapters';
-import { FitdocError, isFitdocError } from '@fitdoc/interface';
-import { copyCheckpoints, Repository, type CheckpointEntry } from '@fitdoc/repository';
+import { copyCheckpoints, type CheckpointEntry, type Repository } from '@fitdoc/repository';
 import type { Command } from 'commander';
 import { bytes, shortId } from '../output/units.js';
-import { action, missing, storeOptions, type Session, type StoreOptions } from '../session.js';
+import { action, storeOptions, type StoreOptions } from '../session.js';
 
 interface CopyCliOptions extends StoreOptions {
   readonly to: string;
@@ -32,7 +30,7 @@ export function copyCommand(program: Command): void {
         terminal.data({ message_type: 'summary', dry_run: true, checkpoints: entries.map(({ id }) => id) });
         return;
       }
-      const to = await target(session, options);
+      const to = await session.repositoryAt(options.to, options.init ?? false);
       const report = await copyCheckpoints(from, to, entries, {
         signal: session.signal,
         onProgress: terminal.progress,
@@ -59,22 +57,4 @@ function chosen(
   const where = machine === undefined ? {} : { machine };
   if (names.length === 0) return from.checkpoints(where);
   return Promise.all(names.map((name) => from.resolve(name, where)));
-}
-
-async function target(session: Session, options: CopyCliOptions): Promise<Repository> {
-  const store = await openStore(options.to, {
-    create: options.init ?? false,
-    signal: session.signal,
-  }).catch(missing(options.to));
-  session.onClose(() => store.close());
-  try {
-    return await Repository.open(store);
-  } catch (error) {
-    if (!isFitdocError(error, 'REPOSITORY_NOT_FOUND')) throw error;
-    if (options.init) return Repository.init(store);
-    throw new FitdocError('REPOSITORY_NOT_FOUND', `There is no repository at ${options.to}.`, {
-      cause: error,
-      hint: 'Add --init to make it.',
-    });
-  }
 }

@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 import { attach, captureOptions, protectOptions, type CaptureOptions } from '../machine.js';
 import { saveThroughDaemon } from '../daemon/save.js';
 import { checkpointHeading, checkpointLine, checkpointMessage } from '../output/checkpoint-line.js';
-import { openForCapture } from '../open-for-capture.js';
 import { action, storeOptions } from '../session.js';
 
 interface SaveOptions extends CaptureOptions {
@@ -25,7 +24,7 @@ export function saveCommand(program: Command): void {
   ).action(
     action<[string], SaveOptions>(async (session, options, location) => {
       if (options.daemon !== undefined) return saveThroughDaemon(session, location, options);
-      const repository = await openForCapture(session, options);
+      const repository = await session.repository(options, options.init);
       const machine = await attach(session, location, options);
       const protection = await session.engine.protect(machine, repository, protectOptions(session, options));
       const result = await protection.checkpoint({

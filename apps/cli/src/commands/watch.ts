@@ -9,7 +9,6 @@ import {
   wholeNumber,
   type CaptureOptions,
 } from '../machine.js';
-import { openForCapture } from '../open-for-capture.js';
 import { checkpointHeading, checkpointLine, checkpointMessage } from '../output/checkpoint-line.js';
 import { bytes, count } from '../output/units.js';
 import { action, storeOptions, type Session } from '../session.js';
@@ -31,7 +30,7 @@ export function watchCommand(program: Command): void {
   ).action(
     action<[string], WatchOptions>(async (session, options, location) => {
       const everyMs = interval('--every', options.every);
-      const repository = await openForCapture(session, options);
+      const repository = await session.repository(options, options.init);
       const machine = await attach(session, location, options, everyMs);
       const failures = { count: 0 };
       const settings = protectOptions(session, options);

@@ -1,5 +1,5 @@
 import type { AdapterRegistry } from '@fitdoc/adapters';
-import { FitdocError, isFitdocError, type Store } from '@fitdoc/interface';
+import { FitdocError, type Store } from '@fitdoc/interface';
 import { Repository } from '@fitdoc/repository';
 import { withBandwidthLimit } from '@fitdoc/store-decorators';
 import type { RepositorySettings } from '../config/schema.js';
@@ -69,20 +69,12 @@ export class Repositories {
     const store =
       bandwidth === undefined ? bare : withBandwidthLimit(bare, { uploadBytesPerSecond: bandwidth });
     try {
-      return { store, repository: await openOrMake(store, create) };
+      const repository = create ? await Repository.openOrInit(store) : await Repository.open(store);
+      return { store, repository };
     } catch (error) {
       await store.close();
       throw error;
     }
-  }
-}
-
-async function openOrMake(store: Store, create: boolean): Promise<Repository> {
-  try {
-    return await Repository.open(store);
-  } catch (error) {
-    if (!create || !isFitdocError(error, 'REPOSITORY_NOT_FOUND')) throw error;
-    return Repository.init(store);
   }
 }
 
