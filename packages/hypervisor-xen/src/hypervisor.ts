@@ -35,11 +35,12 @@ function remote(
   const form = 'xen+ssh://[USER@]HOST[:PORT]/DOMAIN';
   const parts = /^\/\/((?:[\w.-]+@)?[\w][\w.-]*)(?::(\d+))?\/([^/]+)$/.exec(location);
   if (!parts) throw invalid(location, form);
-  const { ssh, sshOptions } = config;
+  const { ssh, sshConfig, sshOptions } = config;
   const shell = new SshShell({
     destination: parts[1]!,
     ...(parts[2] !== undefined && { port: Number(parts[2]) }),
     ...(typeof ssh === 'string' && { program: ssh }),
+    ...(typeof sshConfig === 'string' && { config: sshConfig }),
     ...(Array.isArray(sshOptions) && { extra: sshOptions.map(String) }),
   });
   return { shell, name: domainName(decodeURIComponent(parts[3]!), form) };

@@ -17,7 +17,7 @@ import { GUEST_HVM } from '../stream/headers.js';
 import { PAGE_TYPE } from '../stream/layout.js';
 import { StreamState } from '../stream/stream-state.js';
 import type { DomainControl, HypercallBitmap } from './control.js';
-import type { Guard } from './guard-client.js';
+import type { DomainGuard } from './guard-client.js';
 import { PageCopier } from './pages.js';
 import { suspendGuest } from './suspend.js';
 import { staticRecords, vcpuRecords } from './vcpu-state.js';
@@ -26,7 +26,7 @@ const GONE_LOOK_MS = 2000;
 
 export interface DirectMachineOptions {
   readonly control: DomainControl;
-  startGuard(): Promise<Guard>;
+  readonly guard: DomainGuard;
   readonly info: MachineInfo;
   readonly configText: string;
   readonly xen: { readonly major: number; readonly minor: number };
@@ -55,7 +55,6 @@ export class DirectMachine implements Machine {
   readonly #state = new StreamState();
   readonly #copier: PageCopier;
   readonly #timer: NodeJS.Timeout;
-  #guard: Guard | undefined;
   #log: DirtyLog | undefined;
   #closed = false;
 
@@ -90,7 +89,7 @@ export class DirectMachine implements Machine {
     clearInterval(this.#timer);
     this.#forgetLog();
     if (this.#control.flags().present) this.#control.stopLog();
-    await this.#guard?.stop();
+    await this.#options.guard.forget();
     this.#control.close();
     this.#options.release();
   }
@@ -128,13 +127,11 @@ export class DirectMachine implements Machine {
     this.#log = undefined;
   }
 
-  async #suspend(signal: AbortSignal): Promise<Guard> {
-    if (!this.#guard?.alive) this.#guard = await this.#options.startGuard();
-    const guard = this.#guard;
+  async #suspend(signal: AbortSignal): Promise<void> {
+    const { guard, suspendTimeoutMs } = this.#options;
     await guard.arm();
     try {
-      await suspendGuest(this.#control, this.#options.suspendTimeoutMs, signal);
-      return guard;
+      await suspendGuest(this.#control, suspendTimeoutMs, signal);
     } catch (error) {
       await guard.disarm();
       throw error;
@@ -142,7 +139,16 @@ export class DirectMachine implements Machine {
   }
 
   async #paused(log: DirtyLog, sink: PageSink, signal: AbortSignal) {
-    const guard = await this.#suspend(signal);
+    await this.#suspend(signal);
+    try {
+      return this.#copySuspended(log, sink, signal);
+    } finally {
+      // The guard stays with a guest that could not be resumed, and nowhere else: it would disturb `xl save`.
+      if (!this.#control.flags().suspended) await this.#options.guard.disarm();
+    }
+  }
+
+  #copySuspended(log: DirtyLog, sink: PageSink, signal: AbortSignal) {
     const capturedAtMs = Date.now();
     const marks = [performance.now()];
     const mark = () => marks.push(performance.now());
@@ -162,7 +168,6 @@ export class DirectMachine implements Machine {
       this.#resume();
     }
     mark();
-    await guard.disarm();
     const [start, state, harvest, copy, end] = marks as [number, number, number, number, number];
     return {
       pauseMs: end - start,

@@ -5,7 +5,7 @@ import type { XenConfig } from '../machine/config.js';
 import { bindXen, type XenCalls } from './binding.js';
 import { DomainControl } from './control.js';
 import { DirectMachine } from './direct-machine.js';
-import { Guard } from './guard-client.js';
+import { DomainGuard } from './guard-client.js';
 import { findLibraries, type LibraryPaths } from './libraries.js';
 import { lockDomain } from './lock.js';
 
@@ -45,7 +45,7 @@ async function attach(
     const limitMs = config.pauseLimitSeconds * 1000;
     return new DirectMachine({
       control: new DomainControl(calls, domain.domid),
-      startGuard: () => Guard.start(paths, domain.domid, limitMs),
+      guard: new DomainGuard(paths, domain.domid, limitMs),
       info,
       configText: domain.config.text,
       xen,

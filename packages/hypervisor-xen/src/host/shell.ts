@@ -43,6 +43,8 @@ export interface SshOptions {
   readonly port?: number;
   /** The ssh program. Default `ssh`. */
   readonly program?: string;
+  /** Its configuration file, instead of the user's own. */
+  readonly config?: string;
   /** Further arguments for it, such as `-i FILE`. */
   readonly extra?: readonly string[];
 }
@@ -56,12 +58,15 @@ export class SshShell implements HostShell {
   }
 
   start(script: string, words: readonly string[]): HostProcess {
-    const { destination, port, program = 'ssh', extra = [] } = this.options;
+    const { destination, port, program = 'ssh', config, extra = [] } = this.options;
     const command = ['sh', '-c', `${PATH}\n${script}`, 'fitdoc', ...words].map(quote).join(' ');
-    const portWords = port === undefined ? [] : ['-p', String(port)];
+    const own = [
+      ...(config === undefined ? [] : ['-F', config]),
+      ...(port === undefined ? [] : ['-p', String(port)]),
+    ];
     // Never a prompt, and an end to a connection that has gone silent.
     const fixed = ['-T', '-o', 'BatchMode=yes', '-o', 'ServerAliveInterval=5', '-o', 'ServerAliveCountMax=3'];
-    return spawn(program, [...fixed, ...portWords, ...extra, '--', destination, command], {
+    return spawn(program, [...fixed, ...own, ...extra, '--', destination, command], {
       stdio: ['pipe', 'pipe', 'pipe'],
     });
   }

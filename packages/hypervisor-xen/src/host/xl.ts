@@ -38,33 +38,65 @@ function explain(shell: HostShell, code: number | null, err: string): FitdocErro
   });
 }
 
-/** Asks the host about itself. Errors: CAPABILITY_MISSING, MACHINE_NOT_FOUND (ssh), ABORTED. */
-export async function xenInfo(shell: HostShell, signal?: AbortSignal): Promise<XenInfo> {
-  const { code, out, err } = await runOn(shell, 'xl info', [], signal);
-  const field = (name: string) => new RegExp(`^${name}\\s*: (.*)$`, 'm').exec(out)?.[1]?.trim() ?? '';
+const ANSWER = 'fitdoc-answer';
+
+/**
+ * Asks the host about itself and, in the same breath, what `xl` says to `question`: over ssh each connection
+ * costs more than the question. The answer is empty when xl refuses it.
+ * Errors: CAPABILITY_MISSING, MACHINE_NOT_FOUND (ssh), ABORTED.
+ */
+async function ask(
+  shell: HostShell,
+  question: readonly string[],
+  signal?: AbortSignal,
+): Promise<{ xen: XenInfo; answer: string }> {
+  const script = `xl info || exit; echo ${ANSWER}; xl "$@" 2>/dev/null; exit 0`;
+  const { code, out, err } = await runOn(shell, script, question, signal);
+  const [info = '', answer = ''] = out.split(`${ANSWER}\n`);
+  const field = (name: string) => new RegExp(`^${name}\\s*: (.*)$`, 'm').exec(info)?.[1]?.trim() ?? '';
   if (code !== 0 || field('xen_major') === '') throw explain(shell, code, err);
-  return {
+  const xen = {
     major: Number(field('xen_major')),
     minor: Number(field('xen_minor')),
     version: field('xen_version'),
     capabilities: field('virt_caps').split(/\s+/),
   };
+  return { xen, answer };
 }
 
-/** Finds a domain by name or number. Errors: MACHINE_NOT_FOUND, PROTOCOL_ERROR, ABORTED. */
-export async function findDomain(shell: HostShell, name: string, signal?: AbortSignal): Promise<Domain> {
-  const { code, out } = await runOn(shell, 'xl list -l "$1"', [name], signal);
-  const list = code === 0 ? (JSON.parse(out) as { domid: number; config: Record<string, unknown> }[]) : [];
-  const domain = list[0];
-  if (!domain || domain.domid === 0) {
+/**
+ * Finds a domain by name or number, and asks its host about itself. Errors: CAPABILITY_MISSING,
+ * MACHINE_NOT_FOUND, PROTOCOL_ERROR, ABORTED.
+ */
+export async function findDomain(
+  shell: HostShell,
+  name: string,
+  signal?: AbortSignal,
+): Promise<{ xen: XenInfo; domain: Domain }> {
+  const { xen, answer } = await ask(shell, ['list', '-l', name], signal);
+  const list =
+    answer === '' ? [] : (JSON.parse(answer) as { domid: number; config: Record<string, unknown> }[]);
+  const found = list[0];
+  if (!found || found.domid === 0) {
     throw new FitdocError('MACHINE_NOT_FOUND', `There is no guest named ${name} on ${shell.name}.`, {
       hint: '`xl list` shows the names of those that run.',
     });
   }
-  const create = domain.config.c_info as Record<string, unknown> | undefined;
+  const create = found.config.c_info as Record<string, unknown> | undefined;
   // The number of the running domain must not become part of what a restore creates.
   delete create?.domid;
-  return { domid: domain.domid, config: parseGuestConfig(JSON.stringify(domain.config, null, 4)) };
+  const config = parseGuestConfig(JSON.stringify(found.config, null, 4));
+  return { xen, domain: { domid: found.domid, config } };
+}
+
+/** Asks a host about itself, and whether it has a domain of that name. Errors: those of `findDomain`. */
+export async function nameTaken(
+  shell: HostShell,
+  name: string,
+  signal?: AbortSignal,
+): Promise<{ xen: XenInfo; taken: boolean }> {
+  const { xen, answer } = await ask(shell, ['domid', name], signal);
+  return { xen, taken: answer !== '' };
 }
 
 export type DomainState = 'running' | 'suspended' | 'paused' | 'absent';

@@ -1,6 +1,6 @@
 import { FitdocError, type AttachOptions, type Machine, type MachineInfo } from '@fitdoc/interface';
 import type { HostShell } from '../host/shell.js';
-import { findDomain, xenInfo, type Domain, type XenInfo } from '../host/xl.js';
+import { findDomain, type Domain, type XenInfo } from '../host/xl.js';
 import { regionsFor } from '../memory/pfn-space.js';
 import { readConfig, type XenConfig } from './config.js';
 import { StreamMachine } from './stream-machine.js';
@@ -84,8 +84,7 @@ export async function attachDomain(
   openDirect?: (xen: XenInfo) => Promise<DirectPath | string>,
 ): Promise<Machine> {
   const config = readConfig(options.config);
-  const xen = await xenInfo(shell, options.signal);
-  const domain = await findDomain(shell, name, options.signal);
+  const { xen, domain } = await findDomain(shell, name, options.signal);
   refuseDisks(domain, options);
   const opened = (await openDirect?.(xen)) ?? 'it is there on the Xen host itself only';
   const direct = typeof opened === 'string' ? undefined : opened;

@@ -10,8 +10,7 @@ import {
   type RestoreSource,
 } from '@fitdoc/interface';
 import type { HostProcess, HostShell } from '../host/shell.js';
-import { runOn } from '../host/shell.js';
-import { xenInfo } from '../host/xl.js';
+import { nameTaken } from '../host/xl.js';
 import { parseGuestConfig } from '../memory/guest-config.js';
 import { decodeTypeRuns } from '../memory/page-types.js';
 import { regionsFor } from '../memory/pfn-space.js';
@@ -45,7 +44,7 @@ async function checkHost(
   name: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  const xen = await xenInfo(shell, signal);
+  const { xen, taken } = await nameTaken(shell, name, signal);
   const { image } = state;
   if (xen.major !== image.xenMajor || xen.minor < image.xenMinor) {
     throw incompatible(
@@ -60,8 +59,7 @@ async function checkHost(
       '`xl info` lists virt_caps; see the BIOS too.',
     );
   }
-  const { code } = await runOn(shell, 'xl domid "$1"', [name], signal);
-  if (code === 0) {
+  if (taken) {
     throw incompatible(
       `A domain named ${name} is there already.`,
       `Give another name (xen:NAME), or end the running one first: xl destroy ${name}.`,
