@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { release } from '../../../../packages/hypervisor-kvm/src/session/release.js';
-import { run } from '../../../lab/src/qemu/shell.js';
+import { run } from '../../../lab/src/shell.js';
 import type { Monitor } from './monitor.js';
 
 export interface DrainedCheckpoint {

@@ -8,7 +8,7 @@ import {
   type ArchiveFile,
   type RunningGuest,
 } from '../../../lab/src/qemu/index.js';
-import { run } from '../../../lab/src/qemu/shell.js';
+import { run } from '../../../lab/src/shell.js';
 
 /** Debian packages that a redis needs which runs with nothing else installed. */
 const PACKAGES = [

@@ -4,7 +4,7 @@ import { hypervisorFor, openStore } from '@fitdoc/adapters';
 import { CheckpointSource, createEngine, exportRaw, type Engine } from '@fitdoc/engine';
 import { PAGE_SIZE } from '@fitdoc/interface';
 import { Repository } from '@fitdoc/repository';
-import { run } from '../../../lab/src/qemu/shell.js';
+import { run } from '../../../lab/src/shell.js';
 import type { BenchContext } from '../context.js';
 import type { Row } from '../section.js';
 import { pairedRatio } from '../timing.js';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { run } from '../qemu/shell.js';
+import { run } from '../shell.js';
 import { Daemons } from './daemons.js';
 import { clusterSettings, placesIn } from './settings.js';
 

@@ -1,6 +1,7 @@
-import { has, run } from '../qemu/shell.js';
+import { installPrograms } from '../apt.js';
+import { has } from '../shell.js';
 
-const packages: Readonly<Record<string, string>> = {
+const programs: Readonly<Record<string, string>> = {
   'ceph-mon': 'ceph-mon',
   'ceph-osd': 'ceph-osd',
   radosgw: 'radosgw',
@@ -10,17 +11,12 @@ const packages: Readonly<Record<string, string>> = {
 
 /** Installs, from Debian, what is missing of Ceph. Needs root only if something is. */
 export async function installCeph(): Promise<void> {
-  const missing: string[] = [];
-  for (const [command, name] of Object.entries(packages)) if (!(await has(command))) missing.push(name);
-  if (missing.length === 0) return;
-  const apt = ['-o', 'DPkg::Lock::Timeout=600', '-q', '-y'];
-  await run('apt-get', [...apt, 'update']);
-  await run('apt-get', [...apt, 'install', '--no-install-recommends', ...missing]);
+  await installPrograms(programs);
 }
 
 /** Why no Ceph can be started here, or undefined when one can. */
 export async function missingForCeph(): Promise<string | undefined> {
-  for (const command of Object.keys(packages))
+  for (const command of Object.keys(programs))
     if (!(await has(command)))
       return `${command} is not installed (npx tsx tools/lab/src/ceph/main.ts install)`;
   return undefined;

@@ -1,5 +1,6 @@
 import { access, constants } from 'node:fs/promises';
-import { run } from '../qemu/shell.js';
+import { installPrograms } from '../apt.js';
+import { run } from '../shell.js';
 
 /** Where Debian's package puts the browser. */
 export const chromiumPath = '/usr/bin/chromium';
@@ -18,11 +19,7 @@ export const chromiumFlags: readonly string[] = [
 
 /** Installs Debian's Chromium if it is missing; only that needs root. Answers its version. */
 export async function installChromium(): Promise<string> {
-  if ((await missingForChromium()) !== undefined) {
-    const apt = ['-o', 'DPkg::Lock::Timeout=600', '-q', '-y'];
-    await run('apt-get', [...apt, 'update']);
-    await run('apt-get', [...apt, 'install', '--no-install-recommends', 'chromium']);
-  }
+  await installPrograms({ [chromiumPath]: 'chromium' });
   return chromiumVersion();
 }
 

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assetDirectory, cached, fingerprint } from './cache.js';
 import { packArchive, type ArchiveFile } from './cpio.js';
-import { run } from './shell.js';
+import { run } from '../shell.js';
 
 /** How much a bare-metal guest's CPU proves and dirties; see assets/qemu/heart.h. */
 export interface FirmwareHeart {

@@ -1,5 +1,5 @@
 import { access, constants } from 'node:fs/promises';
-import { has, run } from './shell.js';
+import { has, run } from '../shell.js';
 import { startGuest } from './guest.js';
 import { waitForHeartbeats } from './heartbeats.js';
 

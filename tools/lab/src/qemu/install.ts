@@ -1,9 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { installPrograms } from '../apt.js';
 import { cached } from './cache.js';
-import { has, run } from './shell.js';
+import { run } from '../shell.js';
 
-const packages: Readonly<Record<string, string>> = {
+const programs: Readonly<Record<string, string>> = {
   'qemu-system-x86_64': 'qemu-system-x86',
   busybox: 'busybox-static',
   gcc: 'gcc',
@@ -12,13 +13,7 @@ const packages: Readonly<Record<string, string>> = {
 
 /** Installs, from Debian, what is missing of QEMU, busybox and the compiler. Needs root only if something is. */
 export async function installQemu(): Promise<void> {
-  const missing: string[] = [];
-  for (const [command, name] of Object.entries(packages)) if (!(await has(command))) missing.push(name);
-  if (missing.includes('gcc')) missing.push('libc6-dev');
-  if (missing.length === 0) return;
-  const apt = ['-o', 'DPkg::Lock::Timeout=600', '-q', '-y'];
-  await run('apt-get', [...apt, 'update']);
-  await run('apt-get', [...apt, 'install', '--no-install-recommends', ...missing]);
+  await installPrograms(programs);
 }
 
 /** Path of Debian's kernel for virtual machines: downloaded and unpacked, not installed. */

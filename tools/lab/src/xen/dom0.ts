@@ -21,14 +21,13 @@ import { assets } from './paths.js';
 import { run } from './run.js';
 
 const LIBRARIES = 'lib/x86_64-linux-gnu';
-const LIBC = ['libc.so.6', 'libm.so.6', 'libpthread.so.0', 'libdl.so.2', 'librt.so.1', 'libutil.so.1'];
 const LOADER = 'ld-linux-x86-64.so.2';
-const WANTED =
-  /^(libz|libxl|libxen|libgcc_s|libstdc\+\+|libyajl|libext2fs|libcom_err|liblzma|libuuid|libncurses|libtinfo)[^/]*\.so\./;
+const SHARED_LIBRARY = /\.so(\.|$)/;
 const MODULES = [
   ...['xenfs', 'xen-privcmd', 'xen-evtchn', 'xen-gntdev', 'xen-gntalloc'],
   ...['virtio', 'virtio_ring', 'virtio_pci', 'virtio_pci_modern_dev', 'virtio_pci_legacy_dev'],
   ...['9pnet', '9pnet_virtio', '9p', 'netfs', 'fscache'],
+  ...['failover', 'net_failover', 'virtio_net'],
 ];
 const FOLDERS = [
   ...[
@@ -41,6 +40,8 @@ const FOLDERS = [
     'root',
     'run',
     'host',
+    'project',
+    'node',
     'boot',
     'etc/xen',
     'usr/bin',
@@ -88,23 +89,23 @@ function bootImage(folder: string): string {
 }
 
 function copyPrograms(unpacked: string, root: string): void {
-  for (const name of [...LIBC, LOADER]) {
-    copyFileSync(realpathSync(join(unpacked, LIBRARIES, name)), join(root, LIBRARIES, name));
-  }
-  copyFileSync(join(root, LIBRARIES, LOADER), join(root, 'usr/lib64', LOADER));
+  copyFileSync(realpathSync(join(unpacked, LIBRARIES, LOADER)), join(root, 'usr/lib64', LOADER));
   for (const folder of [LIBRARIES, `usr/${LIBRARIES}`]) {
-    for (const name of readdirSync(join(unpacked, folder)).filter((each) => WANTED.test(each))) {
+    for (const name of readdirSync(join(unpacked, folder)).filter((each) => SHARED_LIBRARY.test(each))) {
       cpSync(join(unpacked, folder, name), join(root, 'usr', LIBRARIES, name), { verbatimSymlinks: true });
     }
   }
   const tools = 'usr/lib/xen-4.17';
   cpSync(join(unpacked, tools, 'bin'), join(root, tools, 'bin'), { recursive: true, verbatimSymlinks: true });
   rmSync(join(root, tools, 'bin/oxenstored'), { force: true });
+  // As Debian has it; ssh gives its commands no other path.
+  symlinkSync(`/${tools}/bin/xl`, join(root, 'usr/sbin/xl'));
   const libraries = join(tools, LIBRARIES);
   cpSync(join(unpacked, libraries), join(root, libraries), { recursive: true, verbatimSymlinks: true });
   for (const name of readdirSync(join(unpacked, 'usr/bin')).filter((each) => each.startsWith('xenstore'))) {
     cpSync(join(unpacked, 'usr/bin', name), join(root, 'usr/bin', name), { verbatimSymlinks: true });
   }
+  copyFileSync(join(unpacked, 'usr/sbin/sshd'), join(root, 'usr/sbin/sshd'));
   const busybox = join(unpacked, 'bin/busybox');
   copyFileSync(busybox, join(root, 'bin/busybox'));
   for (const name of run(busybox, ['--list']).toString().trim().split('\n')) {
@@ -142,6 +143,9 @@ export function buildDom0(packages: string, target: string, log: (line: string) 
     const modules = [
       '*/drivers/xen/*',
       '*/drivers/virtio/*',
+      '*/drivers/net/virtio_net.ko',
+      '*/drivers/net/net_failover.ko',
+      '*/net/core/failover.ko',
       '*/net/9p/*',
       '*/fs/9p/*',
       '*/fs/netfs/*',
@@ -159,11 +163,15 @@ export function buildDom0(packages: string, target: string, log: (line: string) 
     copyModules(big, root);
     copyFileSync(bootImage(small), join(root, 'boot/guest-kernel'));
     writeFileSync(join(root, 'boot/guest-initramfs'), guestInitramfs(work));
+    copyFileSync(join(assets, 'sshd_config'), join(root, 'etc/sshd_config'));
     copyFileSync(join(assets, 'dom0-init.sh'), join(root, 'init'));
     chmodSync(join(root, 'init'), 0o755);
     writeFileSync(join(root, 'etc/xen/xl.conf'), '');
-    writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
-    writeFileSync(join(root, 'etc/group'), 'root:x:0:\n');
+    writeFileSync(
+      join(root, 'etc/passwd'),
+      'root:x:0:0:root:/root:/bin/sh\nsshd:x:1:1::/run/sshd:/bin/false\n',
+    );
+    writeFileSync(join(root, 'etc/group'), 'root:x:0:\nsshd:x:1:\n');
     const files = bootFiles(target);
     writeFileSync(files.hypervisor, gunzipSync(readFileSync(join(unpacked, 'boot/xen-4.17-amd64.gz'))));
     writeFileSync(files.kernel, unpackKernel(bootImage(big)));

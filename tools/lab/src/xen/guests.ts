@@ -43,6 +43,13 @@ export async function createGuest(host: XenHost, options: GuestOptions): Promise
   await waitForSweeps(host, name, 1);
 }
 
+/** Creates a guest unless it is there already, and sees that its memory is whole. */
+export async function ensureGuest(host: XenHost, options: GuestOptions): Promise<void> {
+  const { code } = await host.run(`xl domid ${options.name}`);
+  if (code === 0) await waitForSweeps(host, options.name, 1);
+  else await createGuest(host, options);
+}
+
 /** Reads the guest's console log. */
 export async function guestWord(host: XenHost, name: string): Promise<GuestWord | undefined> {
   const { out } = await host.run(

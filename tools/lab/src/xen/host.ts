@@ -12,17 +12,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { emulatorParameters } from './emulator.js';
 import { installXen } from './install.js';
 import { cacheFolder } from './paths.js';
 import { hasProgram } from './run.js';
-
-/**
- * The processor. smap, smep: QEMU 7.2 applies them to the ring-3 iret frames of PV kernels. monitor: Xen's
- * idle loop would use an mwait that QEMU refuses. rdtscp: QEMU reports its intercept as another's.
- */
-const PROCESSOR = 'EPYC,-smap,-smep,-monitor,-rdtscp';
-/** eager-fpu: with lazy switching QEMU loses SSE registers, and programs corrupt their heaps. */
-const XEN_ARGUMENTS = 'com1=115200,8n1 console=com1 noreboot cpuidle=0 spec-ctrl=eager-fpu dom0_max_vcpus=1';
+import { freePort, prepareSsh, SSH_CONFIG } from './ssh.js';
 
 export interface XenHostOptions {
   /** Memory of the emulated machine, MiB. Default 2048. */
@@ -59,26 +53,15 @@ export class XenHost {
     const files = installXen(options.log);
     const folder = mkdtempSync(join(cacheFolder('runs'), 'run-'));
     mkdirSync(join(folder, 'shared/jobs'), { recursive: true });
-    const console = join(folder, 'console.log');
-    const memory = options.dom0Memory ?? 1024;
-    const parameters = [
-      ...[
-        '-accel',
-        'tcg,thread=single',
-        '-machine',
-        'q35',
-        '-cpu',
-        PROCESSOR,
-        '-m',
-        String(options.memory ?? 2048),
-      ],
-      ...['-smp', '1', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
-      ...['-serial', `file:${console}`],
-      ...['-fsdev', `local,id=h,path=${join(folder, 'shared')},security_model=none`],
-      ...['-device', 'virtio-9p-pci,fsdev=h,mount_tag=host', '-kernel', files.hypervisor],
-      ...['-append', `${XEN_ARGUMENTS} dom0_mem=${memory}M,max:${memory}M`],
-      ...['-initrd', `${files.kernel} console=hvc0 loglevel=4,${files.initramfs}`],
-    ];
+    const sshPort = await freePort();
+    prepareSsh(folder, sshPort);
+    const parameters = emulatorParameters({
+      files,
+      folder,
+      sshPort,
+      memory: options.memory ?? 2048,
+      dom0Memory: options.dom0Memory ?? 1024,
+    });
     // The emulator must not outlive a test runner that was killed.
     const guard = hasProgram('setpriv') ? ['setpriv', '--pdeathsig', 'KILL'] : [];
     const [program, ...rest] = [...guard, 'qemu-system-x86_64', ...parameters];
@@ -102,6 +85,11 @@ export class XenHost {
 
   get folder(): string {
     return this.#folder;
+  }
+
+  /** Configuration for the ssh client in which dom0 is the host `dom0`, as root: `ssh -F FILE dom0`. */
+  get sshConfig(): string {
+    return join(this.#folder, SSH_CONFIG);
   }
 
   console(): string {

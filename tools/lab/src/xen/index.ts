@@ -1,6 +1,7 @@
 export {
   createGuest,
   destroyGuest,
+  ensureGuest,
   guestWord,
   waitForSweeps,
   type GuestOptions,
@@ -9,4 +10,3 @@ export {
 export { XenHost, type JobResult, type XenHostOptions } from './host.js';
 export { installXen } from './install.js';
 export { missingForXen } from './packages.js';
-export { shipNode, shipPackages } from './node.js';

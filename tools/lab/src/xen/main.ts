@@ -1,16 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { XenHost } from './host.js';
 import { installXen } from './install.js';
-import { missingForXen } from './packages.js';
+import { installXenPrograms, missingForXen } from './packages.js';
 
 const usage = `usage: xen install         fetch and build
        xen start           boot, print the run's folder, stay until interrupted
        xen exec FOLDER CMD run a command in the dom0 of a started one`;
 
 async function main([verb, ...rest]: string[]): Promise<number> {
+  const log = (line: string) => console.error(line);
+  if (verb === 'install') await installXenPrograms();
   const missing = missingForXen();
   if (missing) throw new Error(`The Xen lab cannot run here: ${missing}.`);
-  const log = (line: string) => console.error(line);
   if (verb === 'install') {
     console.log(JSON.stringify(installXen(log)));
     return 0;

@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { installPrograms } from '../apt.js';
 import { cacheFolder } from './paths.js';
 import { hasProgram, run } from './run.js';
 
@@ -32,16 +33,34 @@ const PACKAGES = [
   'libgcc-s1',
   'libstdc++6',
   'busybox-static',
+  // sshd, and the libraries it is linked with.
+  ...['openssh-server', 'libaudit1', 'libcap-ng0', 'libcrypt1', 'libgssapi-krb5-2', 'libkrb5-3'],
+  ...['libk5crypto3', 'libkrb5support0', 'libkeyutils1', 'libpam0g', 'libselinux1', 'libpcre2-8-0'],
+  ...['libssl3', 'libsystemd0', 'libwrap0', 'libnsl2', 'libtirpc3', 'libgcrypt20', 'libgpg-error0'],
+  ...['liblz4-1', 'libcap2'],
 ];
+
+/** Programs that the lab runs, and Debian's packages of them. */
+const PROGRAMS = {
+  'qemu-system-x86_64': 'qemu-system-x86',
+  gcc: 'gcc',
+  xz: 'xz-utils',
+  'dpkg-deb': 'dpkg',
+  'apt-get': 'apt',
+  ssh: 'openssh-client',
+};
+
+/** Installs the programs that are missing. Needs root only if one is. */
+export async function installXenPrograms(): Promise<void> {
+  await installPrograms(PROGRAMS);
+}
 
 /** Why the lab cannot run here, or undefined when it can. */
 export function missingForXen(): string | undefined {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'the lab runs on Linux, x86-64';
-  const missing = ['qemu-system-x86_64', 'gcc', 'xz', 'dpkg-deb', 'apt-get'].filter(
-    (each) => !hasProgram(each),
-  );
-  if (missing.length > 0) return `${missing.join(', ')} not installed`;
-  return undefined;
+  const missing = Object.keys(PROGRAMS).filter((each) => !hasProgram(each));
+  if (missing.length === 0) return undefined;
+  return `${missing.join(', ')} not installed (npx tsx tools/lab/src/xen/main.ts install)`;
 }
 
 function kernelOf(metaPackage: string): string {
@@ -55,7 +74,8 @@ function kernelOf(metaPackage: string): string {
 export function fetchPackages(log: (line: string) => void): string {
   const folder = cacheFolder('packages');
   const mark = join(folder, 'complete');
-  if (existsSync(mark)) return folder;
+  const wanted = `${PACKAGES.join('\n')}\n`;
+  if (existsSync(mark) && readFileSync(mark, 'utf8') === wanted) return folder;
   for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
   mkdirSync(join(folder, 'partial'), { recursive: true });
   try {
@@ -64,10 +84,10 @@ export function fetchPackages(log: (line: string) => void): string {
     log('reading the package lists');
     run('apt-get', ['-o', 'DPkg::Lock::Timeout=600', 'update', '-qq']);
   }
-  log('fetching Xen, dom0 and two kernels (about 105 MB)');
+  log('fetching Xen, dom0 and two kernels');
   const kernels = [kernelOf('linux-image-amd64'), kernelOf('linux-image-cloud-amd64')];
   run('apt-get', ['download', '-qq', ...kernels, ...PACKAGES], { cwd: folder });
-  writeFileSync(mark, `${kernels.join('\n')}\n`);
+  writeFileSync(mark, wanted);
   return folder;
 }
 

@@ -1,0 +1,16 @@
+import { has, run } from './shell.js';
+
+/**
+ * Installs, from Debian, the packages of those programs that are not there: program to package. Needs root only
+ * if one is missing.
+ */
+export async function installPrograms(programs: Readonly<Record<string, string>>): Promise<void> {
+  const missing = new Set<string>();
+  for (const [program, name] of Object.entries(programs)) if (!(await has(program))) missing.add(name);
+  // A compiler alone has no headers to compile against.
+  if (missing.has('gcc')) missing.add('libc6-dev');
+  if (missing.size === 0) return;
+  const apt = ['-o', 'DPkg::Lock::Timeout=600', '-q', '-y'];
+  await run('apt-get', [...apt, 'update']);
+  await run('apt-get', [...apt, 'install', '--no-install-recommends', ...missing]);
+}
