@@ -206,6 +206,8 @@ describe('restores', () => {
     const path = join(fake.folder, 'guest.xen');
     expect(await hypervisor.restore(`file:${path}`, source)).toMatchObject({ state: 'written' });
     expect(await nameIn(path)).toBe('guest');
+    await hypervisor.restore(`file:${path}`, source, { config: { name: 'copy' } });
+    expect(await nameIn(path)).toBe('copy');
     const broken = {
       ...source,
       pages: async function* () {

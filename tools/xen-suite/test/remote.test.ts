@@ -34,7 +34,14 @@ onXen('fitdoc on another machine, over ssh by Remus', () => {
     expect(await provesItself(`${GUEST}-remote`)).toBeGreaterThan(0);
   });
 
-  it('says what stands in the way: a host that cannot be reached, a name that is taken', async () => {
+  it('says what stands in the way, and what to do', async () => {
+    const here = await fitdoc('save', `xen:${GUEST}`, '--store', store.here);
+    expect(here.code).toBe(1);
+    expect(here.err).toContain('xen+ssh://HOST/DOMAIN');
+    const nobody = overSsh('nobody');
+    const absent = await fitdoc('save', nobody.location, '--store', store.here, ...nobody.settings);
+    expect(absent.code).toBe(1);
+    expect(absent.err).toContain('xl list');
     const nowhere = await fitdoc('save', 'xen+ssh://nobody@nowhere.invalid/x', '--store', store.here);
     expect(nowhere.code).toBe(1);
     expect(nowhere.err).toContain('ssh HOST xl info');

@@ -111,7 +111,7 @@ export async function restoreDomain(
 ): Promise<RestoreReport> {
   const state = readState(source);
   await checkHost(shell, state, name, options.signal);
-  const { paused, uuid } = options.config ?? {};
+  const paused = options.config?.paused;
   const child = shell.start(RESTORE_SCRIPT, [paused === true ? '-p' : '']);
   child.stdin.on('error', () => {});
   let words = '';
@@ -122,7 +122,7 @@ export async function restoreDomain(
     child.on('error', () => resolve(null));
     child.on('exit', (code) => resolve(code));
   });
-  const settings = { ...options, name, ...(typeof uuid === 'string' && { uuid }) };
+  const settings = { ...identity(options), ...options, name };
   try {
     await feed(child, source, settings);
   } catch (error) {
@@ -139,6 +139,12 @@ export async function restoreDomain(
     pages: pagesOf(state),
     notes: notesFor(source, name),
   };
+}
+
+/** The name and uuid that the settings of a restore give the domain. */
+function identity({ config = {} }: RestoreOptions): Pick<XenStreamOptions, 'name' | 'uuid'> {
+  const { name, uuid } = config;
+  return { ...(typeof name === 'string' && { name }), ...(typeof uuid === 'string' && { uuid }) };
 }
 
 function failed(shell: HostShell, words: string, cause: unknown): FitdocError {
@@ -163,7 +169,10 @@ function notesFor(source: RestoreSource, name: string): string[] {
   return notes;
 }
 
-/** Writes a checkpoint to a file that `xl restore FILE` takes; the file appears when it is complete. */
+/**
+ * Writes a checkpoint to a file that `xl restore FILE` takes; the file appears when it is complete. `config.name`
+ * and `config.uuid` replace those of the domain.
+ */
 export async function restoreFile(
   path: string,
   source: RestoreSource,
@@ -175,7 +184,8 @@ export async function restoreFile(
   try {
     const file = await open(partial, 'w', 0o600);
     try {
-      await writeXenStream(source, { write: (chunk) => file.writeFile(chunk) }, options);
+      const settings = { ...identity(options), ...options };
+      await writeXenStream(source, { write: (chunk) => file.writeFile(chunk) }, settings);
       await file.sync();
     } finally {
       await file.close();

@@ -38,9 +38,13 @@ for try in 1 2 3 4 5 6 7 8 9 10; do
   sleep 0.3
 done
 xen-init-dom0 >/dev/null
-xenconsoled --pid-file=/run/xen/xenconsoled.pid --log=guest --log-dir=/var/log/xen
+mkdir -p /host/log
+xenconsoled --pid-file=/run/xen/xenconsoled.pid --log=guest --log-dir=/host/log
 echo "LAB-READY uptime=$(cut -d' ' -f1 /proc/uptime)"
 # A job is a file N.sh that appears whole; it runs at once, beside others; N.rc says that it is done.
+# Nobody writes to the pipe: reading from it waits without a process of its own, which `sleep` would be.
+mkfifo /run/never
+exec 7<>/run/never
 while :; do
   for job in /host/jobs/*.sh; do
     [ -e "$job" ] || continue
@@ -52,5 +56,5 @@ while :; do
       mv "$name.done" "$name.rc"
     ) &
   done
-  sleep 0.2
+  read -r -t 0.2 nothing <&7
 done

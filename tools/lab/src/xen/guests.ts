@@ -1,3 +1,5 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { XenHost } from './host.js';
 
@@ -12,7 +14,7 @@ export interface GuestOptions {
   readonly stepMicroseconds?: number;
 }
 
-/** What the guest last said of itself. */
+/** What the guest said of itself. */
 export interface GuestWord {
   readonly steps: number;
   readonly sweeps: number;
@@ -38,7 +40,7 @@ export async function createGuest(host: XenHost, options: GuestOptions): Promise
     ...(type === 'pvh' ? ['tsc_mode = "native"'] : []),
   ];
   await host.must(
-    `cat > /run/${name}.cfg <<'CFG'\n${lines.join('\n')}\nCFG\nrm -f /var/log/xen/guest-${name}.log\nxl create -q /run/${name}.cfg`,
+    `cat > /run/${name}.cfg <<'CFG'\n${lines.join('\n')}\nCFG\nrm -f /host/log/guest-${name}.log\nxl create -q /run/${name}.cfg`,
   );
   await waitForSweeps(host, name, 1);
 }
@@ -50,19 +52,22 @@ export async function ensureGuest(host: XenHost, options: GuestOptions): Promise
   else await createGuest(host, options);
 }
 
-/** Reads the guest's console log. */
-export async function guestWord(host: XenHost, name: string): Promise<GuestWord | undefined> {
-  const { out } = await host.run(
-    `log=/var/log/xen/guest-${name}.log; grep -c GUEST-BAD $log; grep GUEST-OK $log | tail -n 1`,
-  );
-  const word = /steps=(\d+) sweeps=(\d+) boot=\S+ gap=(\d+)/.exec(out);
-  if (!word) return undefined;
-  return {
+/** Where this machine finds what a guest wrote on its console. */
+function guestLog(host: XenHost, name: string): string {
+  return join(host.shared, 'log', `guest-${name}.log`);
+}
+
+/** All that the guest said of itself, in order. */
+export function guestWords(host: XenHost, name: string): GuestWord[] {
+  const path = guestLog(host, name);
+  const text = existsSync(path) ? readFileSync(path, 'latin1') : '';
+  const bad = text.split('GUEST-BAD').length - 1;
+  return [...text.matchAll(/GUEST-OK steps=(\d+) sweeps=(\d+) boot=\S+ gap=(\d+)/g)].map((word) => ({
     steps: Number(word[1]),
     sweeps: Number(word[2]),
     gapMs: Number(word[3]),
-    bad: Number(out.split('\n')[0]),
-  };
+    bad,
+  }));
 }
 
 /** Waits until the guest has spoken `count` times more than at the call; throws when it found damage. */
@@ -70,22 +75,17 @@ export async function waitForSweeps(
   host: XenHost,
   name: string,
   count: number,
-  timeoutMs = 90_000,
+  timeoutMs = 120_000,
 ): Promise<GuestWord> {
-  const first = (await guestWord(host, name))?.sweeps ?? 0;
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    const word = await guestWord(host, name);
-    if (word && word.bad > 0) throw new Error(`Guest ${name} found ${word.bad} damaged pages.`);
-    if (word && word.sweeps >= first + count) return word;
-    if (Date.now() > end) {
-      const { out } = await host.run(
-        `xl list; tail -n 5 /var/log/xen/guest-${name}.log; xl dmesg | tail -n 5`,
-      );
-      throw new Error(`Guest ${name} says nothing:\n${out}`);
-    }
-    await sleep(300);
+  const before = guestWords(host, name).length;
+  for (const end = Date.now() + timeoutMs; Date.now() < end; await sleep(200)) {
+    const words = guestWords(host, name);
+    const last = words.at(-1);
+    if (last && last.bad > 0) throw new Error(`Guest ${name} found ${last.bad} damaged pages.`);
+    if (last && words.length >= before + count) return last;
   }
+  const { out } = await host.run(`xl list; tail -n 5 /host/log/guest-${name}.log; xl dmesg | tail -n 5`);
+  throw new Error(`Guest ${name} says nothing:\n${out}`);
 }
 
 /** Ends a guest, if it is there. */

@@ -2,7 +2,7 @@ export {
   createGuest,
   destroyGuest,
   ensureGuest,
-  guestWord,
+  guestWords,
   waitForSweeps,
   type GuestOptions,
   type GuestWord,

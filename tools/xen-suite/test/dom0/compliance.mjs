@@ -11,7 +11,7 @@ const xl = (...words) => execFileSync('xl', words, { stdio: ['ignore', 'pipe', '
 /** Throws unless the guest sweeps its memory twice and finds it whole. */
 async function proof(name) {
   const said = (word) =>
-    readFileSync(`/var/log/xen/guest-${name}.log`, 'latin1').split(`GUEST-${word}`).length - 1;
+    readFileSync(`/host/log/guest-${name}.log`, 'latin1').split(`GUEST-${word}`).length - 1;
   const before = said('OK');
   for (let look = 0; look < 300; look++, await sleep(200)) {
     if (said('BAD') > 0) throw new Error('the restored guest found damaged pages');
