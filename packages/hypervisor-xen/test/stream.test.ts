@@ -140,6 +140,24 @@ describe('reading a Xen stream', () => {
   });
 });
 
+describe('the balloon', () => {
+  it.each([
+    { pages: 2, target: 8 },
+    { pages: 3, target: 12 },
+  ])('a target of 8 KiB is $target KiB when the domain has $pages pages', async ({ pages, target }) => {
+    const held = Array.from({ length: pages }, (_, pfn) => filled(pfn, 1));
+    const bytes = [
+      streamHead('pvh', KIB, 8),
+      pageRecord([...held, filled(0xfefff, 1)]),
+      checkpointTail(1, true),
+    ];
+    const { content, memory } = await read(Buffer.concat(bytes));
+    const written: Uint8Array[] = [];
+    for await (const chunk of xenStream(sourceOf(content, memory))) written.push(chunk.slice());
+    expect((await read(Buffer.concat(written))).content.config.memoryKiB).toBe(target);
+  });
+});
+
 describe('a damaged Xen stream', () => {
   const good = Buffer.concat([
     streamHead('pvh', KIB),

@@ -30,10 +30,10 @@ export class PlainMemory implements PageSink {
   }
 }
 
-export function config(type: 'pv' | 'pvh', maxMemoryKiB: number): string {
+export function config(type: 'pv' | 'pvh', maxMemoryKiB: number, targetKiB = maxMemoryKiB): string {
   return JSON.stringify({
     c_info: { type, name: 'guest', uuid: '35a235ae-5a5d-4f45-b2f9-2d50921d2c4d' },
-    b_info: { max_memkb: maxMemoryKiB, target_memkb: maxMemoryKiB, max_vcpus: 1 },
+    b_info: { max_memkb: maxMemoryKiB, target_memkb: targetKiB, max_vcpus: 1 },
   });
 }
 
@@ -51,9 +51,9 @@ export function pageRecord(pages: readonly Page[]): Uint8Array {
   return Buffer.concat([head, ...pages.flatMap((page) => (page.bytes ? [page.bytes] : []))]);
 }
 
-export function streamHead(type: 'pv' | 'pvh', maxMemoryKiB: number): Uint8Array {
+export function streamHead(type: 'pv' | 'pvh', maxMemoryKiB: number, targetKiB?: number): Uint8Array {
   return Buffer.concat([
-    encodeXlHeader({ mandatoryFlags: 3, optionalFlags: 0, config: config(type, maxMemoryKiB) }),
+    encodeXlHeader({ mandatoryFlags: 3, optionalFlags: 0, config: config(type, maxMemoryKiB, targetKiB) }),
     encodeLibxlHeader(),
     encodeRecord(LIBXL.LIBXC_CONTEXT),
     encodeImageHeader({ guestType: type === 'pv' ? 1 : 2, xenMajor: 4, xenMinor: 17 }),

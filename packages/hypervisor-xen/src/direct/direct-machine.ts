@@ -11,6 +11,7 @@ import {
   type PageSink,
 } from '@fitdoc/interface';
 import { DirtyBitmap } from '@fitdoc/bitmap';
+import { changeConfig } from '../memory/guest-config.js';
 import { PfnSpace } from '../memory/pfn-space.js';
 import { CaptureGate } from '../machine/gate.js';
 import { GUEST_HVM } from '../stream/headers.js';
@@ -98,9 +99,10 @@ export class DirectMachine implements Machine {
     try {
       const log = (this.#log ??= this.#startLog());
       const whole = options.full === true || !log.started;
+      this.#noteTarget();
+      await this.#copier.survey(log.owed.pages, this.info.regions, sink, signal);
       if (whole) {
         // The log is on: what changes during this copy is copied again in the pause.
-        await this.#copier.survey(log.owed.pages, this.info.regions, signal);
         await this.#copier.copyAll(sink, signal, options.onProgress);
       }
       const pause = await this.#paused(log, sink, signal);
@@ -113,6 +115,14 @@ export class DirectMachine implements Machine {
       if (this.#look()) throw this.gone.reason;
       throw error;
     }
+  }
+
+  // A restored guest is to aim at the memory that it had, not at what it had when fitdoc attached.
+  #noteTarget(): void {
+    const targetKiB = Number(this.#control.readStore('memory/target'));
+    if (!(targetKiB > 0)) return;
+    const config = changeConfig(this.#options.configText, { targetKiB });
+    this.#state.xl = { mandatoryFlags: 3, optionalFlags: 0, config };
   }
 
   #startLog(): DirtyLog {

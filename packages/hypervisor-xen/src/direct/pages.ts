@@ -18,6 +18,8 @@ const PORTION = 1024;
 /** Copies a domain's pages into a sink. */
 export class PageCopier {
   placed = 0;
+  /** Pages that the domain had at the last survey. */
+  #surveyed = -1;
   readonly #control: DomainControl;
   readonly #space: PfnSpace;
   readonly #state: StreamState;
@@ -35,19 +37,28 @@ export class PageCopier {
   }
 
   /**
-   * Learns which pfns below `total` the domain has: first where it should have them, and everywhere only when
-   * that does not account for all of its pages.
+   * Learns which pfns below `total` the domain has, if their number is another than at the last survey: Xen's
+   * dirty log tells of pages that a balloon takes back, and not of those that it gave away. Looks first where
+   * the domain should have its pages, and everywhere only when that does not account for all of them.
    */
-  async survey(total: number, regions: readonly MemoryRegion[], signal: AbortSignal): Promise<void> {
+  async survey(
+    total: number,
+    regions: readonly MemoryRegion[],
+    sink: PageSink,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { pages } = this.#control.flags();
+    if (pages === this.#surveyed) return;
     let found = 0;
     for (const region of regions) {
       const first = Number(region.gpa! / BigInt(PAGE_SIZE));
-      found += await this.#look(first, Math.min(total, first + region.pages), signal);
+      found += await this.#look(first, Math.min(total, first + region.pages), sink, signal);
     }
-    if (found < this.#control.flags().pages) await this.#look(0, total, signal);
+    if (found < this.#control.flags().pages) await this.#look(0, total, sink, signal);
+    this.#surveyed = pages;
   }
 
-  async #look(first: number, end: number, signal: AbortSignal): Promise<number> {
+  async #look(first: number, end: number, sink: PageSink, signal: AbortSignal): Promise<number> {
     let found = 0;
     for (let start = first; start < end; start += PORTION) {
       if ((start - first) % (64 * PORTION) === 0) await breathe();
@@ -57,11 +68,23 @@ export class PageCopier {
       this.#control.pageTypes(pfns);
       for (let index = 0; index < pfns.length; index++) {
         const type = this.#halves[2 * index]! >>> 28;
-        this.#state.types.set(start + index, type);
-        if (type !== PAGE_TYPE.ABSENT) found++;
+        if (type === PAGE_TYPE.ABSENT) this.#forget(start + index, sink);
+        else {
+          this.#state.types.set(start + index, type);
+          found++;
+        }
       }
     }
     return found;
+  }
+
+  /** The domain no longer has this page: nothing of it may stay in the image. */
+  #forget(pfn: number, sink: PageSink): void {
+    if (this.#state.types.get(pfn) === PAGE_TYPE.ABSENT) return;
+    this.#state.types.set(pfn, PAGE_TYPE.ABSENT);
+    const gfn = this.#space.gfnOf(pfn);
+    if (gfn >= 0) sink.zero(gfn, 1);
+    else this.#state.outside.delete(pfn);
   }
 
   /** Copies every page that the domain has, while it runs. */
@@ -120,9 +143,7 @@ export class PageCopier {
     const pfn = this.#numbers[index]!;
     const gfn = this.#space.gfnOf(pfn);
     if (this.#errors[index] !== 0) {
-      this.#state.types.set(pfn, PAGE_TYPE.ABSENT);
-      if (gfn >= 0) sink.zero(gfn, 1);
-      else this.#state.outside.delete(pfn);
+      this.#forget(pfn, sink);
       return 1;
     }
     const limit = gfn < 0 ? 1 : this.#space.contiguous(pfn, count - index);

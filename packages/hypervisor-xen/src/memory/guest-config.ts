@@ -78,9 +78,21 @@ export function parseGuestConfig(json: string): GuestConfig {
   };
 }
 
-/** The configuration with another name or uuid. */
-export function renameConfig(text: string, changes: { name?: string; uuid?: string }): string {
+/** What may differ between a captured domain and the one that a restore makes of it. */
+export interface ConfigChanges {
+  readonly name?: string;
+  readonly uuid?: string;
+  /** How much memory the domain's balloon is to leave it, KiB. */
+  readonly targetKiB?: number;
+}
+
+/** The configuration with changes; the very same text without any. */
+export function changeConfig(text: string, { targetKiB, ...create }: ConfigChanges): string {
+  if (targetKiB === undefined && Object.keys(create).length === 0) return text;
   const root = JSON.parse(text) as Record<string, Json>;
-  root.c_info = { ...(root.c_info as Record<string, Json>), ...changes };
+  root.c_info = { ...(root.c_info as Record<string, Json>), ...create };
+  if (targetKiB !== undefined) {
+    root.b_info = { ...(root.b_info as Record<string, Json>), target_memkb: targetKiB };
+  }
   return JSON.stringify(root, null, 4);
 }

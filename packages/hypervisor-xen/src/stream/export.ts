@@ -5,7 +5,7 @@ import {
   type CallOptions,
   type RestoreSource,
 } from '@fitdoc/interface';
-import { renameConfig } from '../memory/guest-config.js';
+import { changeConfig, parseGuestConfig } from '../memory/guest-config.js';
 import { decodeOutsidePages } from '../memory/outside-pages.js';
 import { decodeTypeRuns, type TypeRun } from '../memory/page-types.js';
 import { PfnSpace } from '../memory/pfn-space.js';
@@ -37,7 +37,7 @@ export async function* xenStream(
       hint: 'It can be verified and compared, but not restored.',
     });
   }
-  yield* head(state, options);
+  yield* head(state, source, options);
   yield* pageRecords(state, source, options);
   for (const { type, body } of state.after.filter((each) => each.layer === 'libxc')) {
     yield encodeRecord(type, body);
@@ -69,17 +69,38 @@ export async function writeXenStream(
   return written;
 }
 
-function* head(state: RestoredState, options: XenStreamOptions): Generator<Uint8Array> {
-  const changes = {
+function* head(
+  state: RestoredState,
+  source: RestoreSource,
+  options: XenStreamOptions,
+): Generator<Uint8Array> {
+  const { memoryKiB } = parseGuestConfig(state.config);
+  const needed = (memoryPages(state, source) * PAGE_SIZE) / 1024;
+  const config = changeConfig(state.config, {
     ...(options.name !== undefined && { name: options.name }),
     ...(options.uuid !== undefined && { uuid: options.uuid }),
-  };
-  const config = Object.keys(changes).length > 0 ? renameConfig(state.config, changes) : state.config;
+    // The balloon may have grown since that configuration was read, and Xen gives a domain no more than that.
+    ...(needed > memoryKiB && { targetKiB: needed }),
+  });
   yield encodeXlHeader({ mandatoryFlags: XL_FLAGS, optionalFlags: 0, config });
   yield encodeLibxlHeader();
   yield encodeRecord(LIBXL.LIBXC_CONTEXT);
   yield encodeImageHeader(state.image);
   for (const { type, body } of state.before) yield encodeRecord(type, body);
+}
+
+/** Pages of the domain that are its memory, and no ring or firmware. */
+function memoryPages(state: RestoredState, source: RestoreSource): number {
+  const spans = source.info.regions
+    .filter((region) => region.name === 'ram' || region.name === 'high')
+    .map((region) => ({ start: Number(region.gpa! / BigInt(PAGE_SIZE)), pages: region.pages }));
+  let count = 0;
+  for (const run of decodeTypeRuns(state.pages)) {
+    for (const { start, pages } of spans) {
+      count += Math.max(0, Math.min(run.pfn + run.count, start + pages) - Math.max(run.pfn, start));
+    }
+  }
+  return count;
 }
 
 /** Splits runs at the size of a page record. */

@@ -10,6 +10,8 @@ export interface GuestOptions {
   readonly memory?: number;
   /** Pages of the field that the guest proves. Default 512. */
   readonly pages?: number;
+  /** MiB to which it gives memory back once it has booted. Default 64: fewer pages to move, and holes among them. */
+  readonly balloon?: number;
   /** Microseconds between two rewritten pages. Default 20,000. */
   readonly stepMicroseconds?: number;
 }
@@ -26,7 +28,7 @@ export interface GuestWord {
 
 /** Creates a test guest and waits until it has swept its memory once. */
 export async function createGuest(host: XenHost, options: GuestOptions): Promise<void> {
-  const { name, type, memory = 80, pages = 512, stepMicroseconds = 20_000 } = options;
+  const { name, type, memory = 80, balloon = 64, pages = 512, stepMicroseconds = 20_000 } = options;
   const lines = [
     `name = "${name}"`,
     `type = "${type}"`,
@@ -43,6 +45,9 @@ export async function createGuest(host: XenHost, options: GuestOptions): Promise
     `cat > /run/${name}.cfg <<'CFG'\n${lines.join('\n')}\nCFG\nrm -f /host/log/guest-${name}.log\nxl create -q /run/${name}.cfg`,
   );
   await waitForSweeps(host, name, 1);
+  await host.must(
+    `xl mem-set ${name} ${balloon}; until [ "$(xl list ${name} | awk 'END { print $3 }')" -le ${balloon} ]; do sleep 0.5; done`,
+  );
 }
 
 /** Creates a guest unless it is there already, and sees that its memory is whole. */
