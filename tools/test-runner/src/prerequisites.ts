@@ -7,13 +7,11 @@ interface Prerequisite {
   /** Relative to the repository; exits non-zero, with a reason on its last line, when it cannot be had. */
   readonly command: readonly string[];
   readonly script: string;
-  /** Installed only when REQUIRE_SUITES names this suite, which does not run otherwise. */
-  readonly onlyFor?: string;
 }
 
 const LABS: readonly Prerequisite[] = [
   { what: 'QEMU and guests', script: 'tools/lab/src/qemu/main.ts', command: ['install'] },
-  { what: 'Xen in an emulator', script: 'tools/lab/src/xen/main.ts', command: ['install'], onlyFor: 'xen' },
+  { what: 'Xen in an emulator', script: 'tools/lab/src/xen/main.ts', command: ['install'] },
   { what: 'Ceph S3 gateway', script: 'tools/lab/src/ceph/main.ts', command: ['install'] },
   { what: 'Chromium', script: 'tools/lab/src/chromium/main.ts', command: ['install'] },
 ];
@@ -24,11 +22,7 @@ const LABS: readonly Prerequisite[] = [
  */
 export async function prerequisites(root: string): Promise<string[]> {
   const missing: string[] = [];
-  const required = (process.env['REQUIRE_SUITES'] ?? '').split(',');
-  const wanted = LABS.filter(
-    ({ onlyFor }) => onlyFor === undefined || required.includes(onlyFor) || required.includes('all'),
-  );
-  for (const { what, script, command } of wanted) {
+  for (const { what, script, command } of LABS) {
     const present = await access(path.join(root, script)).then(
       () => true,
       () => false,

@@ -1,15 +1,12 @@
-import { cpSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { scanRuns } from '@fitdoc/bitmap';
-import { createGuest, missingForXen, shipNode, shipPackages, XenHost } from '../../../lab/src/xen/index.js';
+import { createGuest, missingForXen, XenHost } from '../../../lab/src/xen/index.js';
 import type { BenchContext } from '../context.js';
 import { compileContenders, createContenders } from '../scan/contenders.js';
 import type { Row, Section } from '../section.js';
 import { median, pairedRatio } from '../timing.js';
 import { readRecording, type RecordedIncrement } from '../xen/recorded.js';
 
-const here = fileURLToPath(new URL('.', import.meta.url));
 const SAVE = 'xl save';
 const REMUS = 'xl remus';
 const PER_PAGE = "a test per page, libxc's way";
@@ -37,9 +34,6 @@ async function onXen(context: BenchContext): Promise<Measured> {
   const running = process.env.FITDOC_XEN_HOST;
   const host = running === undefined ? await XenHost.start() : XenHost.attach(running);
   try {
-    await shipNode(host);
-    shipPackages(host, resolve(here, '../../../..'), ['@fitdoc/hypervisor-xen']);
-    cpSync(join(here, '../xen/dom0.mjs'), join(host.shared, 'app/bench.mjs'));
     await host.run('xl destroy bench');
     await createGuest(host, { name: 'bench', type: 'pvh' });
     return await measure(context, host);
@@ -65,7 +59,7 @@ async function measure(context: BenchContext, host: XenHost): Promise<Measured> 
     saveBytes = bytes;
   }
   context.log('captures by the dirty log');
-  const timed = await host.must(`cd /host/app && /run/node bench.mjs bench ${rounds * 2}`, limit);
+  const timed = await host.must(`/node/node /project/tools/bench/src/xen/dom0.mjs bench ${rounds * 2}`, limit);
   const incrementMs = (JSON.parse(timed) as { ms: number }[]).map((each) => each.ms);
   context.log('recording a Remus stream');
   const stream = join(host.shared, 'bench.stream');

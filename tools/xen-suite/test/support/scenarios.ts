@@ -6,5 +6,7 @@ const FOLDER = '/project/tools/xen-suite/test/dom0';
 
 /** Runs one of the scripts on the Node.js in dom0. */
 export function inDom0(script: string, argument: object): Promise<JobResult> {
-  return host.run(`/node/node ${FOLDER}/${script} '${JSON.stringify(argument)}'`, { timeoutMs: 850_000 });
+  return host.run(`/node/node --expose-gc ${FOLDER}/${script} '${JSON.stringify(argument)}'`, {
+    timeoutMs: 850_000,
+  });
 }

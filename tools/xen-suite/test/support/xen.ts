@@ -7,8 +7,13 @@ export const GUEST = 'proof';
 
 const provided = inject('xen');
 
-/** The running Xen host. Only inside of `onXen`. */
-export const host = XenHost.attach('folder' in provided ? provided.folder : '');
+// Vitest numbers its workers from 1.
+const worker = Number(process.env['VITEST_POOL_ID']) - 1;
+
+/** The Xen host of this worker. Only inside of `onXen`. */
+export const host = XenHost.attach(
+  'folders' in provided ? provided.folders[worker % provided.folders.length]! : '',
+);
 
 /** A suite on the real Xen; its title says why it does not run where it does not. */
 export function onXen(title: string, body: () => void): void {
