@@ -1,20 +1,23 @@
-// Runs in dom0: times captures of a domain by the dirty log. Prints JSON.
+// Runs in dom0: takes checkpoints of a domain by the dirty log, stored durably. Prints what each cost, as JSON.
+import { createEngine } from '@fitdoc/engine';
 import { hypervisor } from '@fitdoc/hypervisor-xen';
+import { Repository } from '@fitdoc/repository';
+import { storeFactory } from '@fitdoc/store-fs';
 
-const [domain, count] = process.argv.slice(2);
+const { domain, folder, count } = JSON.parse(process.argv[2]);
+const engine = createEngine();
+const store = await storeFactory.open(folder, { create: true });
+const repository = await Repository.openOrInit(store);
 const machine = await hypervisor.attach(domain);
-const last = machine.info.regions.at(-1);
-const memory = new Uint8Array((last.firstGfn + last.pages) * 4096);
-const view = (gfn, pages) => memory.subarray(gfn * 4096, (gfn + pages) * 4096);
-const sink = { reserve: () => false, place: view, zero: (gfn, pages) => void view(gfn, pages).fill(0) };
-const captures = [];
-for (let index = 0; index <= Number(count); index++) {
-  const start = performance.now();
-  const harvest = await machine.capture(sink);
-  captures.push({ kind: harvest.kind, ms: performance.now() - start, pauseMs: harvest.pauseMs });
-  await harvest.commit();
-  await new Promise((done) => setTimeout(done, 500));
+const protection = await engine.protect(machine, repository, { resume: 'never' });
+const costs = [];
+for await (const { entry, cost } of protection.run({ everyMs: 500, count: count + 1 })) {
+  const { pauseMs, captureMs, commitMs, dirtyPages } = cost;
+  costs.push({ pauseMs, tookMs: captureMs + commitMs, dirtyPages, bytes: entry.bytes });
 }
 await machine.detach();
-console.log(JSON.stringify(captures.slice(1)));
+await engine.close();
+await repository.close();
+// The first one is the base.
+console.log(JSON.stringify(costs.slice(1)));
 process.exit(0);
