@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -127,6 +128,29 @@ describe('captures by Remus', () => {
     xl.write('gone', '');
     expect(await code(machine.capture(memory))).toBe('MACHINE_GONE');
     expect(isFitdocError(machine.gone.reason, 'MACHINE_GONE')).toBe(true);
+    await machine.detach();
+  });
+
+  it.each(['crashes', 'goes'])('tells between two captures that the domain %s', async (how) => {
+    xl = new FakeXl('pvh', parts.slice(0, 1), KIB);
+    const { machine, memory } = await attached();
+    await (await machine.capture(memory)).commit();
+    const gone = once(machine.gone, 'abort');
+    if (how === 'goes') xl.write('gone', '');
+    else xl.write('state', '---sc-\n');
+    await gone;
+    expect(isFitdocError(machine.gone.reason, 'MACHINE_GONE')).toBe(true);
+    await machine.detach();
+  });
+
+  it('takes a host that does not answer for no proof that the domain is gone', async () => {
+    xl = new FakeXl('pvh', parts.slice(0, 1), KIB);
+    xl.write('then-die', '');
+    const { machine, memory } = await attached();
+    await (await machine.capture(memory)).commit();
+    xl.write('unreachable', '');
+    expect(await code(machine.capture(memory))).toBe('CAPTURE_FAILED');
+    expect(machine.gone.aborted).toBe(false);
     await machine.detach();
   });
 });

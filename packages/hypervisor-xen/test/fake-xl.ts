@@ -16,7 +16,8 @@ info)
   echo "xen_version            : 4.17.7"
   echo "virt_caps              : pv hvm hap" ;;
 list)
-  [ -e gone ] && exit 1
+  [ -e unreachable ] && exit 1
+  [ -e gone ] && [ -n "$2" ] && exit 1
   if [ "$2" = -l ]; then
     [ "$3" = guest ] || exit 1
     cat list.json

@@ -42,9 +42,9 @@ onXen('fitdoc in dom0, by the dirty log', () => {
     await host.run(`dd if=/dev/zero of=${SMALL}/filler bs=64k; dd if=/dev/zero of=${SMALL}/rest bs=512`);
     await told(() => readFileSync(output.here, 'utf8').includes('STORE_FULL'));
     await waitForSweeps(host, GUEST, 1);
-    await host.must(`rm ${SMALL}/filler ${SMALL}/rest; xl mem-set ${GUEST} 72`);
+    await host.must(`rm ${SMALL}/filler ${SMALL}/rest; xl mem-set ${GUEST} 76`);
     await told(() => taken.length >= 13);
-    await host.must(`xl mem-set ${GUEST} 64`);
+    await host.must(`xl mem-set ${GUEST} 70`);
     await told(() => false);
     const { err } = await job;
     expect(readFileSync(output.here, 'utf8'), err).toContain('ended 3');

@@ -1,26 +1,36 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { expect, it } from 'vitest';
-import { waitForSweeps } from '../../lab/src/xen/index.js';
-import { commandPath, fitdoc, messages, must } from './support/fitdoc.js';
+import { afterAll, expect, it } from 'vitest';
+import { destroyGuest, waitForSweeps } from '../../lab/src/xen/index.js';
+import { commandPath, fitdoc, messages, must, type Message } from './support/fitdoc.js';
 import { provesItself } from './support/proof.js';
 import { GUEST, host, onXen, overSsh, sharedFolder, withGuest } from './support/xen.js';
 
 onXen('fitdoc on another machine, over ssh by Remus', () => {
   withGuest();
+  afterAll(() => destroyGuest(host, GUEST));
   const store = sharedFolder('remote');
   const { location, settings } = overSsh(GUEST);
   const watch = ['watch', location, '--store', store.here, '--init', '--every', '1s', '--json', ...settings];
 
-  it('takes checkpoints, and is killed: the guest runs on', async () => {
-    const child = spawn(process.execPath, [commandPath, ...watch], { stdio: ['ignore', 'pipe', 'inherit'] });
+  /** Runs `watch`, calls `at` with all that it took each time it took one more, and gives all of its output. */
+  async function watched(at: (taken: readonly Message[], child: ChildProcess) => void) {
+    const child = spawn(process.execPath, [commandPath, ...watch], { stdio: ['ignore', 'pipe', 'pipe'] });
     let out = '';
+    let err = '';
+    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
     child.stdout.on('data', (chunk: Buffer) => {
+      const before = messages(out, 'checkpoint').length;
       out += chunk.toString();
-      if (messages(out, 'checkpoint').length >= 4) child.kill('SIGKILL');
+      const taken = messages(out, 'checkpoint');
+      if (taken.length > before) at(taken, child);
     });
-    await once(child, 'close');
-    const taken = messages(out, 'checkpoint');
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code, out: out + err, taken: messages(out, 'checkpoint') };
+  }
+
+  it('takes checkpoints, and is killed: the guest runs on', async () => {
+    const { taken } = await watched((some, child) => some.length >= 4 && child.kill('SIGKILL'));
     expect(taken.map((each) => each['kind'])).toEqual(['base', 'increment', 'increment', 'increment']);
     for (const each of taken.slice(1)) expect(each['dirty_pages']).toBeLessThan(10_000);
     console.log(`pauses ${taken.map((each) => Math.round(Number(each['pause_ms']))).join(' ')} ms`);
@@ -48,5 +58,14 @@ onXen('fitdoc on another machine, over ssh by Remus', () => {
     const taken = await fitdoc('restore', 'latest', '--store', store.here, '--to', location, ...settings);
     expect(taken.code).toBe(21);
     expect(taken.err).toContain('xl destroy');
+  });
+
+  it('ends when the guest has crashed', async () => {
+    const { code, out, taken } = await watched((some) => {
+      if (some.length === 1) void host.must(`xl sysrq ${GUEST} c`);
+    });
+    expect(taken.length).toBeLessThan(5);
+    expect(out).toContain('It crashed, was shut down');
+    expect(code).toBe(1);
   });
 });

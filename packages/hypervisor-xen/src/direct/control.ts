@@ -79,7 +79,9 @@ export class DomainControl {
     const shutdown = (flags & 4) !== 0;
     const suspended = shutdown && view.getUint32(12, true) === SHUTDOWN_SUSPEND;
     const pages = present ? Number(view.getBigUint64(16, true)) : 0;
-    return { present, suspended, pages, ended: !present || (flags & 1) !== 0 || (shutdown && !suspended) };
+    // Dying, or crashed: libxc takes the shutdown bit away from a domain that crashed.
+    const dead = (flags & 3) !== 0;
+    return { present, suspended, pages, ended: !present || dead || (shutdown && !suspended) };
   }
 
   /** Number of pfns up to the highest in use. */

@@ -1,7 +1,6 @@
-import type { Machine, MachineInfo } from '@fitdoc/interface';
-import type { Domain, XenInfo } from '../host/xl.js';
-import type { DirectPath } from '../machine/attach.js';
-import type { XenConfig } from '../machine/config.js';
+import type { Machine } from '@fitdoc/interface';
+import type { XenInfo } from '../host/xl.js';
+import type { DirectPath, DirectRequest } from '../machine/attach.js';
 import { bindXen, type XenCalls } from './binding.js';
 import { DomainControl } from './control.js';
 import { DirectMachine } from './direct-machine.js';
@@ -20,7 +19,7 @@ export async function openDirect(xen: XenInfo): Promise<DirectPath | string> {
     return error instanceof Error ? error.message : String(error);
   }
   return {
-    attach: async (domain, info, config) => attach(calls, paths, xen, domain, info, config),
+    attach: async (request) => attach(calls, paths, xen, request),
     async rescue(domid) {
       const control = new DomainControl(calls, domid);
       try {
@@ -32,14 +31,12 @@ export async function openDirect(xen: XenInfo): Promise<DirectPath | string> {
   };
 }
 
-async function attach(
+function attach(
   calls: XenCalls,
   paths: LibraryPaths,
   xen: XenInfo,
-  domain: Domain,
-  info: MachineInfo,
-  config: XenConfig,
-): Promise<Machine> {
+  { domain, info, limits, config }: DirectRequest,
+): Machine {
   const release = lockDomain(domain.domid);
   try {
     const limitMs = config.pauseLimitSeconds * 1000;
@@ -50,7 +47,7 @@ async function attach(
       configText: domain.config.text,
       xen,
       suspendTimeoutMs: limitMs,
-      limits: domain.config.nics > 0 ? ['Packets in flight are not held back.'] : [],
+      limits,
       release,
     });
   } catch (error) {

@@ -99,13 +99,13 @@ export async function nameTaken(
   return { xen, taken: answer !== '' };
 }
 
-export type DomainState = 'running' | 'suspended' | 'paused' | 'absent';
-
-/** How a domain is right now. A domain that is shut down or being destroyed counts as absent. */
-export async function domainState(shell: HostShell, name: string): Promise<DomainState> {
-  const { code, out } = await runOn(shell, 'xl list "$1"', [name]);
-  const flags = code === 0 ? (/ ([-r][-b][-p][-s].[-d]) /.exec(out)?.[1] ?? '') : '';
-  if (flags === '' || flags[5] === 'd') return 'absent';
-  if (flags[3] === 's') return flags[4] === 's' ? 'suspended' : 'absent';
-  return flags[2] === 'p' ? 'paused' : 'running';
+/**
+ * Whether a domain has ended: shut down, crashed, being destroyed or not there. A host that does not answer
+ * says nothing about its domains.
+ */
+export async function hasEnded(shell: HostShell, domain: string): Promise<boolean> {
+  const { code, out } = await runOn(shell, 'xl list >/dev/null || exit; xl list "$1" || exit 0', [domain]);
+  if (code !== 0) return false;
+  const flags = / ([-r][-b][-p][-s].[-d]) /.exec(out)?.[1];
+  return flags === undefined || flags[5] === 'd' || (flags[3] === 's' && flags[4] !== 's');
 }

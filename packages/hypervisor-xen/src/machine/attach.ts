@@ -51,6 +51,10 @@ function limitsOf(path: CapturePath, domain: Domain, xen: XenInfo): string[] {
     limits.push('The pause is measured from the stream, without the guest’s own suspend.');
   if (domain.config.nics > 0)
     limits.push('Packets in flight are not held back: a restored guest may see them lost.');
+  // The process that `xl create` leaves behind takes a suspend for the end of its guest.
+  limits.push(
+    'Once the guest has been suspended, xl acts no longer on its power-off, reboot or crash, as after `xl save -c`.',
+  );
   return limits;
 }
 
@@ -66,9 +70,17 @@ function refuseDisks(domain: Domain, options: AttachOptions): void {
   );
 }
 
+/** A domain to be captured, and what was found out about it. */
+export interface DirectRequest {
+  readonly domain: Domain;
+  readonly info: MachineInfo;
+  readonly limits: readonly string[];
+  readonly config: XenConfig;
+}
+
 /** How a path of capture is opened; the direct one is there only where Xen's libraries are. */
 export interface DirectPath {
-  attach(domain: Domain, info: MachineInfo, config: XenConfig): Promise<Machine>;
+  attach(request: DirectRequest): Promise<Machine>;
   rescue(domid: number): Promise<void>;
 }
 
@@ -96,13 +108,14 @@ export async function attachDomain(
     });
   }
   const info = machineInfo(domain, xen, scheme, options.machineId);
-  if (path === 'direct' && direct) return await direct.attach(domain, info, config);
+  const limits = limitsOf(path, domain, xen);
+  if (path === 'direct' && direct) return await direct.attach({ domain, info, limits, config });
   return new StreamMachine(shell, {
     mode: path === 'save' ? 'save' : 'remus',
     domain: String(domain.domid),
     info,
     limits: [
-      ...limitsOf(path, domain, xen),
+      ...limits,
       ...(typeof opened === 'string' && domain.config.guestType === 'pvh'
         ? [`The dirty log is not read directly: ${opened}.`]
         : []),

@@ -26,7 +26,7 @@ export class CaptureGate {
 
   markGone(name: string): FitdocError {
     const error = new FitdocError('MACHINE_GONE', `The domain ${name} is no longer there.`, {
-      hint: 'It was shut down, destroyed or migrated away; restore it from its latest checkpoint if need be.',
+      hint: 'It crashed, was shut down, destroyed or migrated away; restore it from its latest checkpoint if need be.',
     });
     if (!this.gone.aborted) this.#gone.abort(error);
     return this.gone.reason as FitdocError;

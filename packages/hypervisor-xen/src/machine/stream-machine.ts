@@ -8,7 +8,7 @@ import {
   type PageSink,
 } from '@fitdoc/interface';
 import type { HostShell } from '../host/shell.js';
-import { domainState } from '../host/xl.js';
+import { hasEnded } from '../host/xl.js';
 import { PfnSpace } from '../memory/pfn-space.js';
 import { StreamSession } from '../session/session.js';
 import { CaptureGate } from './gate.js';
@@ -62,9 +62,10 @@ export class StreamMachine implements Machine {
     const { mode } = this.#options;
     const notes: string[] = [];
     if (this.#session && (full || mode === 'save' || this.#session.over)) {
-      if (!full && mode === 'remus')
-        notes.push('the stream had ended and was started anew: all pages were taken');
+      const broken = mode === 'remus' && this.#session.over;
+      if (broken && !full) notes.push('the stream had ended and was started anew: all pages were taken');
       await this.#end();
+      if (broken && (await this.#lookGone())) throw this.gone.reason;
     }
     const fresh = this.#session === undefined;
     const session = (this.#session ??= this.#open());
@@ -81,14 +82,17 @@ export class StreamMachine implements Machine {
       };
     } catch (error) {
       await this.#end();
-      await this.#check(error);
+      if (await this.#lookGone()) throw this.gone.reason;
       throw error;
     }
   }
 
   #open(): StreamSession {
     const { info, ...options } = this.#options;
-    return new StreamSession(this.#shell, { ...options, space: new PfnSpace(info.regions) });
+    const session = new StreamSession(this.#shell, { ...options, space: new PfnSpace(info.regions) });
+    // The host ends a session whose guest ended, also between two captures.
+    void session.ended.then(() => this.#session === session && this.#lookGone());
+    return session;
   }
 
   async #end(): Promise<void> {
@@ -115,9 +119,9 @@ export class StreamMachine implements Machine {
     }
   }
 
-  async #check(error: unknown): Promise<void> {
-    if ((await domainState(this.#shell, this.#options.domain)) !== 'absent') return;
-    const gone = this.#gate.markGone(this.#options.domain);
-    throw new FitdocError(gone.code, gone.message, { cause: error, hint: gone.hint ?? '' });
+  async #lookGone(): Promise<boolean> {
+    const ended = await hasEnded(this.#shell, this.#options.domain).catch(() => false);
+    if (ended) this.#gate.markGone(this.info.name);
+    return this.gone.aborted;
   }
 }

@@ -9,18 +9,26 @@
  * Three things keep the guest from being left suspended, none of which needs fitdoc alive: the receiver dies
  * with the pipe to fitdoc (xl then resumes the guest); the end of stdin lets a stopped sender go and ends the
  * receiver; and the watch lets a stopped sender go whose guest is suspended, and ends the receiver when
- * nothing flows during a pause.
+ * nothing flows during a pause. The watch also ends a session whose guest has ended.
  */
 export const SESSION_SCRIPT = String.raw`
 mode=$1 domain=$2 interval=$3 limit=$4 look=$5
 work=$(mktemp -d) || exit 70
 exec 3>&1 4<&0 </dev/null
 
+state() { xl list "$domain" 2>/dev/null | sed -n 's/.* \([-r][-b][-p][-s].[-d]\) .*/\1/p'; }
 suspended() {
-  case $(xl list "$domain" 2>/dev/null | sed -n 's/.* \([-r][-b][-p][-s].[-d]\) .*/\1/p') in
+  case $1 in
     ???ss?) return 0 ;;
+    *) return 1 ;;
   esac
-  return 1
+}
+ended() {
+  case $1 in
+    ???s[!s]? | ?????d) return 0 ;;
+    '') xl list >/dev/null 2>&1 ;;
+    *) return 1 ;;
+  esac
 }
 receiver() { cat "$work/receiver" 2>/dev/null; }
 end_receiver() {
@@ -58,7 +66,14 @@ control=$!
   still=0 before=
   while sleep "$look" 2>/dev/null; do
     kill -0 "$sender" 2>/dev/null || exit 0
-    if suspended; then
+    is=$(state)
+    if ended "$is"; then
+      # xl would wait for a minute for such a guest to suspend itself.
+      echo "fitdoc: the guest has ended" >&2
+      kill -CONT "$sender"
+      kill "$sender"
+      exit
+    elif suspended "$is"; then
       kill -CONT "$sender" 2>/dev/null
       now=$(flowed)
       if [ "$now" = "$before" ]; then still=$((still + look)); else still=0; fi
@@ -83,7 +98,7 @@ if [ "$mode" != remus ]; then
   : 1<>"$work/pipe"
   wait "$(receiver)" 2>/dev/null
 fi
-if suspended; then echo "fitdoc: the guest is suspended" >&2; fi
+if suspended "$(state)"; then echo "fitdoc: the guest is suspended" >&2; fi
 rm -rf "$work"
 exit "$status"
 `;

@@ -10,7 +10,7 @@ export interface GuestOptions {
   readonly memory?: number;
   /** Pages of the field that the guest proves. Default 512. */
   readonly pages?: number;
-  /** MiB to which it gives memory back once it has booted. Default 64: fewer pages to move, and holes among them. */
+  /** MiB to which it gives memory back once it has booted. Default 70: fewer pages to move, and holes among them. */
   readonly balloon?: number;
   /** Microseconds between two rewritten pages. Default 20,000. */
   readonly stepMicroseconds?: number;
@@ -28,13 +28,13 @@ export interface GuestWord {
 
 /** Creates a test guest and waits until it has swept its memory once. */
 export async function createGuest(host: XenHost, options: GuestOptions): Promise<void> {
-  const { name, type, memory = 80, balloon = 64, pages = 512, stepMicroseconds = 20_000 } = options;
+  const { name, type, memory = 80, balloon = 70, pages = 512, stepMicroseconds = 20_000 } = options;
   const lines = [
     `name = "${name}"`,
     `type = "${type}"`,
     'kernel = "/boot/guest-kernel"',
     'ramdisk = "/boot/guest-initramfs"',
-    `extra = "console=hvc0 loglevel=4 pages=${pages} step=${stepMicroseconds}"`,
+    `extra = "console=hvc0 loglevel=4 sysrq_always_enabled pages=${pages} step=${stepMicroseconds}"`,
     `memory = ${memory}`,
     `maxmem = ${memory}`,
     'vcpus = 1',
