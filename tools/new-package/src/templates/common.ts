@@ -13,7 +13,7 @@ export function commonFiles(names: Names, version: string): Record<string, strin
     exports: { '.': { types: './dist/index.d.ts', default: './dist/index.js' } },
     files: ['dist', 'src', 'CHANGELOG.md'],
     publishConfig: { access: 'public' },
-    scripts: { build: 'tsup', typecheck: 'tsc -p .', lint: 'eslint .', test: 'vitest run' },
+    scripts: { build: 'tsup', typecheck: 'tsgo -p .', lint: 'eslint .', test: 'vitest run' },
     dependencies: { '@fitdoc/interface': version },
     devDependencies: { '@fitdoc/compliance': version },
   };
