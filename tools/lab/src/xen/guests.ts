@@ -38,6 +38,8 @@ export async function createGuest(host: XenHost, options: GuestOptions): Promise
     `memory = ${memory}`,
     `maxmem = ${memory}`,
     'vcpus = 1',
+    // Whether xl still acts on a crash depends on whether it saw a suspend before.
+    'on_crash = "preserve"',
     // Without it, QEMU's mistaken rdtscp intercept ends the guest.
     ...(type === 'pvh' ? ['tsc_mode = "native"'] : []),
   ];
