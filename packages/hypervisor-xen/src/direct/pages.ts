@@ -81,10 +81,11 @@ export class PageCopier {
   /** The domain no longer has this page: nothing of it may stay in the image. */
   #forget(pfn: number, sink: PageSink): void {
     if (this.#state.types.get(pfn) === PAGE_TYPE.ABSENT) return;
-    this.#state.types.set(pfn, PAGE_TYPE.ABSENT);
     const gfn = this.#space.gfnOf(pfn);
     if (gfn >= 0) sink.zero(gfn, 1);
     else this.#state.outside.delete(pfn);
+    // Last: a sink that fails here is to be told again by the next capture.
+    this.#state.types.set(pfn, PAGE_TYPE.ABSENT);
   }
 
   /** Copies every page that the domain has, while it runs. */

@@ -51,9 +51,9 @@ function limitsOf(path: CapturePath, domain: Domain, xen: XenInfo): string[] {
     limits.push('The pause is measured from the stream, without the guest’s own suspend.');
   if (domain.config.nics > 0)
     limits.push('Packets in flight are not held back: a restored guest may see them lost.');
-  // The process that `xl create` leaves behind takes a suspend for the end of its guest.
+  // The process that `xl create` leaves behind takes a suspend that it sees for the end of its guest.
   limits.push(
-    'Once the guest has been suspended, xl acts no longer on its power-off, reboot or crash, as after `xl save -c`.',
+    'Once the guest has been suspended, xl may act no longer on its power-off, reboot or crash, as after `xl save -c`.',
   );
   return limits;
 }
