@@ -48,10 +48,13 @@ function summarize(
       `${suite.padEnd(30)} ${String(passed).padStart(5)} passed ${String(failed).padStart(3)} failed ${String(skipped).padStart(3)} skipped`,
     );
   }
-  for (const { suite, failures } of suites)
-    for (const failure of failures) print(`FAILED ${suite}: ${failure}`);
   for (const { suite, skips } of suites) for (const skip of skips) print(`not run ${suite}: ${skip}`);
   for (const each of missing) print(`could not be installed: ${each}`);
+  // Last, where whoever looks at the end of a long log finds them.
+  for (const { suite, failures } of suites) {
+    for (const { title, lines } of failures)
+      print([`FAILED ${suite}: ${title}`, ...lines.map((line) => `    ${line}`)].join('\n'));
+  }
   const sum = (of: (suite: SuiteCount) => number): number =>
     suites.reduce((total, suite) => total + of(suite), 0);
   const passed = sum((suite) => suite.passed) + steps.filter(({ ok }) => ok).length;

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { glob } from './workspaces.js';
 
 export interface SuiteCount {
@@ -9,8 +10,17 @@ export interface SuiteCount {
   readonly skipped: number;
   /** Titles of what did not run; a gated suite's title says why. */
   readonly skips: readonly string[];
-  readonly failures: readonly string[];
+  readonly failures: readonly Failure[];
 }
+
+export interface Failure {
+  readonly title: string;
+  /** What the runner said, without colours, one line each. */
+  readonly lines: readonly string[];
+}
+
+/** Lines of a failure's message that are kept: what was expected, what came, and where. */
+const MESSAGE_LINES = 12;
 
 interface VitestReport {
   readonly success: boolean;
@@ -20,7 +30,12 @@ interface VitestReport {
   readonly testResults: readonly {
     readonly name: string;
     readonly status: string;
-    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
+    readonly message?: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages?: readonly string[];
+    }[];
   }[];
 }
 
@@ -43,17 +58,21 @@ async function readReport(suite: string, file: string): Promise<SuiteCount> {
   try {
     report = JSON.parse(await readFile(file, 'utf8')) as VitestReport;
   } catch {
-    return { suite, passed: 0, failed: 1, skipped: 0, skips: [], failures: ['no test report was written'] };
+    const failures = [failure('no test report was written')];
+    return { suite, passed: 0, failed: 1, skipped: 0, skips: [], failures };
   }
   const tests = report.testResults.flatMap((result) => result.assertionResults);
   const skips = tests.filter(({ status }) => status !== 'passed' && status !== 'failed');
-  const failures = tests.filter(({ status }) => status === 'failed').map(({ fullName }) => fullName);
+  const failures = tests
+    .filter(({ status }) => status === 'failed')
+    .map(({ fullName, failureMessages }) => failure(fullName, failureMessages?.join('\n')));
   // A file that fails to load, or a hook that throws, has no failed test of its own.
   for (const result of report.testResults) {
     const counted = result.assertionResults.some(({ status }) => status === 'failed');
-    if (result.status === 'failed' && !counted) failures.push(`${path.basename(result.name)} did not run`);
+    if (result.status === 'failed' && !counted)
+      failures.push(failure(`${path.basename(result.name)} did not run`, result.message));
   }
-  if (!report.success && failures.length === 0) failures.push('the run failed outside its tests');
+  if (!report.success && failures.length === 0) failures.push(failure('the run failed outside its tests'));
   return {
     suite,
     passed: report.numPassedTests,
@@ -62,4 +81,11 @@ async function readReport(suite: string, file: string): Promise<SuiteCount> {
     skips: [...new Set(skips.map(({ fullName }) => fullName))],
     failures,
   };
+}
+
+function failure(title: string, message = ''): Failure {
+  const lines = stripVTControlCharacters(message)
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !line.includes('node_modules'));
+  return { title, lines: lines.slice(0, MESSAGE_LINES) };
 }
