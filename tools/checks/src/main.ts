@@ -2,7 +2,8 @@
 // Usage: npm run check [-- NAME...]. Exit code 1 when one fails.
 import path from 'node:path';
 import { runCheck } from './check.js';
-import { formatting, layers, publishing, unused } from './checks.js';
+import { formatting, layers, unused } from './checks.js';
+import { publishing } from './publishing.js';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 const all = [layers, formatting, unused, publishing];

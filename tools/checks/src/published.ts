@@ -32,15 +32,27 @@ export interface Packed {
   readonly files: readonly string[];
 }
 
-/** Packs a built package as `npm publish` would, into `target`. */
-export async function pack({ name, directory }: Published, target: string): Promise<Packed> {
-  if (!existsSync(path.join(directory, 'dist'))) throw new Error(`${name} is not built: npm run build`);
+/** Packs built packages as `npm publish` would, into `target`; in the order given. */
+export async function pack(
+  root: string,
+  packages: readonly Published[],
+  target: string,
+): Promise<readonly Packed[]> {
+  const chosen = packages.map(({ directory }) => `--workspace=${directory}`);
   const args = ['pack', '--json', '--ignore-scripts', '--loglevel=error', '--pack-destination', target];
-  const { code, stdout, stderr } = await run('npm', args, directory);
-  if (code !== 0) throw new Error(`${name} cannot be packed: ${stderr.trim()}`);
-  const [packed] = Object.values(
-    JSON.parse(stdout) as Record<string, { filename: string; files: { path: string }[] }>,
-  );
-  if (!packed) throw new Error(`${name} cannot be packed: npm said nothing`);
-  return { file: path.join(target, packed.filename), files: packed.files.map((file) => file.path) };
+  const { code, stdout, stderr } = await run('npm', [...args, ...chosen], root);
+  if (code !== 0) throw new Error(`the packages cannot be packed: ${stderr.trim()}`);
+  const said = JSON.parse(stdout) as Record<string, PackReport>;
+  const reports = new Map(Object.values(said).map((report) => [report.name, report]));
+  return packages.map(({ name }) => {
+    const report = reports.get(name);
+    if (!report) throw new Error(`${name} cannot be packed: npm does not name it`);
+    return { file: path.join(target, report.filename), files: report.files.map((file) => file.path) };
+  });
+}
+
+interface PackReport {
+  readonly name: string;
+  readonly filename: string;
+  readonly files: readonly { readonly path: string }[];
 }

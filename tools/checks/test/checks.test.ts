@@ -3,7 +3,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runCheck } from '../src/check.js';
-import { formatting, layers, publishing, unused } from '../src/checks.js';
+import { formatting, layers, unused } from '../src/checks.js';
+import { publishing } from '../src/publishing.js';
 
 let root: string;
 beforeEach(async () => {
