@@ -6,6 +6,7 @@ import { freePort, TestBrowser, withoutChromium } from './support/dashboard-page
 import { mock, Place, type Running } from './support/daemon.js';
 
 const LONG = { timeout: 120_000 };
+const PATIENCE = { timeout: 60_000 };
 const TOKEN = 'a-token-that-only-this-test-knows';
 
 const machines =
@@ -62,7 +63,7 @@ describe.skipIf(withoutChromium !== undefined)(title, () => {
     expect(await line('web').innerText()).toMatch(
       /Protected[^]*Checkpoint (just now|\d+ s ago)[^]*Verified never/,
     );
-    await expect.poll(() => line('mail').innerText()).toMatch(/Not protected/);
+    await expect.poll(() => line('mail').innerText(), PATIENCE).toMatch(/Not protected/);
     expect(await page.locator('.summary').innerText()).toMatch(/4 machines[^]*1 needs attention/);
     await line('mail').click();
     const note = page.locator('article .note');
@@ -76,7 +77,7 @@ describe.skipIf(withoutChromium !== undefined)(title, () => {
     await slider.waitFor();
     const length = async (): Promise<number> => Number(await slider.getAttribute('aria-valuemax'));
     const before = await length();
-    await expect.poll(length, { timeout: 30_000 }).toBeGreaterThan(before + 1);
+    await expect.poll(length, PATIENCE).toBeGreaterThan(before + 1);
     expect(await slider.getAttribute('aria-valuenow')).toBe(await slider.getAttribute('aria-valuemax'));
     for (const chart of ['pause', 'dirty', 'stored'])
       expect(await coloursOf(page, `.chart-${chart} canvas`)).toBeGreaterThan(3);
@@ -155,7 +156,7 @@ describe.skipIf(withoutChromium !== undefined)(title, () => {
     for (const width of [360, 800, 1600]) {
       await page.setViewportSize({ width, height: 800 });
       await expect
-        .poll(() => page.evaluate<number>('document.documentElement.scrollWidth'))
+        .poll(() => page.evaluate<number>('document.documentElement.scrollWidth'), PATIENCE)
         .toBeLessThanOrEqual(width);
     }
     expect(await weakestContrast(page)).toBeGreaterThanOrEqual(4.5);
@@ -181,7 +182,7 @@ describe.skipIf(withoutChromium !== undefined)(title, () => {
     const empty = { name: 'No machine is protected yet' };
     await page.getByRole('heading', empty).waitFor({ timeout: 60_000 });
     const another = await browser.open();
-    await another.getByRole('heading', empty).waitFor({ timeout: 10_000 });
+    await another.getByRole('heading', empty).waitFor({ timeout: 60_000 });
   });
 });
 

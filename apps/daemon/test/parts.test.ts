@@ -66,7 +66,7 @@ describe('jobs', () => {
     const work = ({ signal }: { signal: AbortSignal }): Promise<void> =>
       new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stopped'))));
     const ids = [1, 2, 3].map((number) => jobs.start('verify', `vm${number}`, work).id);
-    await vi.waitFor(() => expect(jobs.get(ids[1] ?? '')?.state).toBe('running'));
+    await vi.waitFor(() => expect(jobs.get(ids[1] ?? '')?.state).toBe('running'), 60_000);
     expect(jobs.get(ids[2] ?? '')?.state).toBe('queued');
     expect(jobs.cancel(ids[2] ?? '')).toBe(true);
     expect((await jobs.ended(ids[2] ?? ''))?.state).toBe('cancelled');

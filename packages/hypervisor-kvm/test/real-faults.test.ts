@@ -217,7 +217,7 @@ describe.skipIf(withoutQemu)('a guest', () => {
   test('is busy while someone else migrates it', async () => {
     const guest = await boot(bareMetal());
     // A receiver that takes nothing.
-    await guest.monitor.execute('migrate', { uri: 'exec:sleep 5' });
+    await guest.monitor.execute('migrate', { uri: 'exec:sleep 60' });
     await sleep(100);
     await expect(hypervisor.attach(guest.qmpPath, { config: settings(guest) })).rejects.toEqual(
       coded('MACHINE_BUSY'),

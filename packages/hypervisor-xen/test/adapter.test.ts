@@ -112,9 +112,9 @@ describe('captures by Remus', () => {
 
   it('a pause in which nothing comes is ended', async () => {
     xl = new FakeXl('pvh', parts, KIB);
+    xl.write('stuck1', '');
     const { machine, memory } = await attached();
     await (await machine.capture(memory)).commit();
-    xl.write('stuck', '');
     expect(await code(machine.capture(memory))).toBe('CAPTURE_FAILED');
     expect(state(xl)).toBe('-b----');
     await machine.detach();
@@ -136,8 +136,7 @@ describe('captures by Remus', () => {
     const { machine, memory } = await attached();
     await (await machine.capture(memory)).commit();
     const gone = once(machine.gone, 'abort');
-    if (how === 'goes') xl.write('gone', '');
-    else xl.write('state', '---sc-\n');
+    xl.write(how === 'goes' ? 'gone' : 'crashed', '');
     await gone;
     expect(isFitdocError(machine.gone.reason, 'MACHINE_GONE')).toBe(true);
     await machine.detach();

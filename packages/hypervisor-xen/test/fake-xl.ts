@@ -9,6 +9,7 @@ import { config } from './streams.js';
  */
 const SCRIPT = `#!/bin/sh
 cd "$FAKE_XL" || exit 9
+now() { echo "$1" >state.new && mv state.new state; }
 case $1 in
 info)
   echo "xen_major              : 4"
@@ -23,7 +24,9 @@ list)
     cat list.json
   else
     echo "Name                                        ID   Mem VCPUs      State   Time(s)"
-    echo "guest                                        1    80     1     $(cat state)       1.0"
+    is=$(cat state)
+    [ -e crashed ] && is=---sc-
+    echo "guest                                        1    80     1     $is       1.0"
   fi ;;
 domid) [ "$2" = guest ] && echo 1 || exit 1 ;;
 remus)
@@ -34,14 +37,14 @@ remus)
   exec 9>pipe
   for part in 0 1 2 3 4 5; do
     [ -e "part$part" ] || break
-    echo "---ss-" >state
-    while [ -e stuck ] && kill -0 $receiver 2>/dev/null; do sleep 0.1; done
+    now "---ss-"
+    while [ -e "stuck$part" ] && kill -0 $receiver 2>/dev/null; do sleep 0.1; done
     cat "part$part" >&9 2>/dev/null || break
-    echo "-b----" >state
+    now "-b----"
     sleep 0.2
   done
   while [ ! -e then-die ] && kill -0 $receiver 2>/dev/null; do sleep 0.1; done
-  echo "-b----" >state
+  now "-b----"
   echo "Remus: Backup failed? resuming domain at primary." >&2
   exit 1 ;;
 save) echo save >>calls; cat part0 >"$4" ;;
