@@ -54,7 +54,6 @@ export class KvmMachine implements Machine {
     throwIfAborted(this.gone);
     if (this.detaching !== undefined) throw detached();
     if (this.busy !== undefined || this.owed) throw occupied(this.busy !== undefined);
-    if (this.parts.pauses.standing) throw paused();
     const busy = new AbortController();
     this.busy = busy;
     const signals = [busy.signal, this.gone, ...(options.signal === undefined ? [] : [options.signal])];
@@ -79,6 +78,7 @@ export class KvmMachine implements Machine {
   private async attempt(sink: PageSink, options: CaptureOptions, signal: AbortSignal): Promise<Captured> {
     const { onProgress } = options;
     const total = totalPages(this.info.regions);
+    await this.checkRuns(signal);
     try {
       const session = await this.ready(options.full ?? false, signal);
       const captured = await session.capture(sink, signal, (done) =>
@@ -89,6 +89,12 @@ export class KvmMachine implements Machine {
     } catch (error) {
       throw await this.recover(error, signal);
     }
+  }
+
+  /** Asks QEMU: the event of a stop, or of a resumption, that its operator knows of may still be on its way to us. */
+  private async checkRuns(signal: AbortSignal): Promise<void> {
+    const { running } = await this.parts.qmp.execute<{ running: boolean }>('query-status', {}, { signal });
+    if (!running) throw paused();
   }
 
   /** A session whose next capture is what is wanted: the one there is, or a new one, which begins full. */

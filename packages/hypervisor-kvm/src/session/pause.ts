@@ -3,8 +3,6 @@ import type { QmpClient } from '../qmp/client.js';
 
 /** Follows a guest's stops and resumptions through QEMU's events, which carry QEMU's own time. */
 export class PauseWatch {
-  /** Whether the guest stands, as far as the events tell. */
-  standing = false;
   stoppedAtMs = 0;
   resumedAtMs = 0;
   private waiting: (() => void)[] = [];
@@ -13,10 +11,8 @@ export class PauseWatch {
   constructor(private readonly qmp: QmpClient) {
     this.remove = qmp.onEvent(({ name, atMs }) => {
       if (name === 'STOP') {
-        this.standing = true;
         this.stoppedAtMs = atMs;
       } else if (name === 'RESUME') {
-        this.standing = false;
         this.resumedAtMs = atMs;
         for (const wake of this.waiting.splice(0)) wake();
       }
