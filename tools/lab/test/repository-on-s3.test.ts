@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -161,7 +162,10 @@ describe.skipIf(isSkipped)(`repositories on S3${because}`, () => {
     const said = (): string[] => output.split('\n').slice(0, -1);
     return {
       /** Resolves when the first checkpoint is committed. */
-      hasSaid: () => new Promise<void>((resolve) => child.stdout.once('data', () => resolve())),
+      async hasSaid() {
+        await Promise.race([once(child.stdout, 'data'), closed]);
+        if (child.exitCode !== null) throw new Error(`a protector ended by itself with ${child.exitCode}`);
+      },
       async kill() {
         child.kill('SIGKILL');
         await closed;
