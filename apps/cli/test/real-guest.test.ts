@@ -14,12 +14,7 @@ import {
 import { fitdoc, folder, messages, start } from './cli.js';
 
 const kvm = gate('kvm', await missingForKvm());
-const OPTIONS: GuestOptions = {
-  accel: 'kvm',
-  machine: 'pc-i440fx-7.2',
-  name: 'e2e',
-  firmwareHeart: { mib: 1 },
-};
+const OPTIONS: GuestOptions = { accel: 'kvm', machine: 'pc-i440fx-7.2', name: 'e2e' };
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
