@@ -10,7 +10,7 @@ import {
   type GuestOptions,
   type RunningGuest,
 } from '../../lab/src/qemu/index.js';
-import { beatIn, HEART, HeartModel, PROVEN } from './heart-model.js';
+import { beatIn, HeartModel, PROVEN } from './heart-model.js';
 import { HeartbeatTail } from './heartbeat-tail.js';
 
 /** A machine that the victim protects. */
@@ -65,13 +65,7 @@ export class KvmSubject implements Subject {
   }
 
   static async boot(name: string): Promise<KvmSubject> {
-    const options: GuestOptions = {
-      accel: 'kvm',
-      machine: 'pc-i440fx-7.2',
-      memoryKib: 64 * 1024,
-      name,
-      firmwareHeart: HEART,
-    };
+    const options: GuestOptions = { accel: 'kvm', machine: 'pc-i440fx-7.2', memoryKib: 64 * 1024, name };
     const guest = await startGuest(options);
     const subject = new KvmSubject(name, guest, options);
     try {
