@@ -6,7 +6,7 @@ import { freePort, TestBrowser, withoutChromium } from './support/dashboard-page
 import { mock, Place, type Running } from './support/daemon.js';
 
 const LONG = { timeout: 120_000 };
-const PATIENCE = { timeout: 60_000 };
+const PATIENCE = { timeout: 30_000 };
 const TOKEN = 'a-token-that-only-this-test-knows';
 
 const machines =
@@ -182,7 +182,7 @@ describe.skipIf(withoutChromium !== undefined)(title, () => {
     const empty = { name: 'No machine is protected yet' };
     await page.getByRole('heading', empty).waitFor({ timeout: 60_000 });
     const another = await browser.open();
-    await another.getByRole('heading', empty).waitFor({ timeout: 60_000 });
+    await another.getByRole('heading', empty).waitFor({ timeout: 10_000 });
   });
 });
 

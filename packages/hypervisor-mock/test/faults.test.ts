@@ -66,12 +66,11 @@ test('a slow device lengthens the pause, a slow capture does not', async () => {
   const first = await capture(slow.machine, slow.sink);
   expect(first.pauseMs).toBeGreaterThan(55);
   expect(first.pausePhases['device']).toBeGreaterThan(55);
-  const late = await attach('a?memory=1M&slow-capture=2000');
+  const late = await attach('a?memory=1M&slow-capture=300');
   const started = performance.now();
   const harvest = await capture(late.machine, late.sink);
-  expect(performance.now() - started).toBeGreaterThan(1990);
-  // A machine that has much else to do may make any pause longer, but not by what the capture waits.
-  expect(harvest.pauseMs).toBeLessThan(1900);
+  expect(performance.now() - started).toBeGreaterThan(290);
+  expect(harvest.pauseMs).toBeLessThan(250);
 });
 
 test.each(['slow-device', 'slow-capture'])('%s is cancelled at once, and loses nothing', async (fault) => {

@@ -27,12 +27,13 @@ export async function publishedPackages(root: string): Promise<Published[]> {
 }
 
 export interface Packed {
+  readonly name: string;
   readonly file: string;
   /** Paths in the tarball. */
   readonly files: readonly string[];
 }
 
-/** Packs built packages as `npm publish` would, into `target`; in the order given. */
+/** Packs built packages as `npm publish` would, into `target`. */
 export async function pack(
   root: string,
   packages: readonly Published[],
@@ -47,7 +48,8 @@ export async function pack(
   return packages.map(({ name }) => {
     const report = reports.get(name);
     if (!report) throw new Error(`${name} cannot be packed: npm does not name it`);
-    return { file: path.join(target, report.filename), files: report.files.map((file) => file.path) };
+    const files = report.files.map((file) => file.path);
+    return { name, file: path.join(target, report.filename), files };
   });
 }
 

@@ -34,16 +34,14 @@ async function checkBuilt(root: string, packages: readonly Published[]): Promise
   const target = await mkdtemp(path.join(os.tmpdir(), 'fitdoc-pack-'));
   try {
     const problems: string[] = [];
-    const packed = await pack(root, packages, target);
-    for (const [index, { name }] of packages.entries())
-      problems.push(...(await checkPacked(name, packed[index] as Packed)));
+    for (const packed of await pack(root, packages, target)) problems.push(...(await checkPacked(packed)));
     return problems;
   } finally {
     await rm(target, { recursive: true, force: true });
   }
 }
 
-async function checkPacked(name: string, { file, files }: Packed): Promise<string[]> {
+async function checkPacked({ name, file, files }: Packed): Promise<string[]> {
   const missing = REQUIRED_FILES.filter((each) => !files.includes(each));
   const tarball = new Uint8Array(await readFile(file));
   return [

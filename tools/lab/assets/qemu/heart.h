@@ -72,13 +72,19 @@ static inline void heart_beat(struct heart *h) {
 }
 
 static inline int heart_intact(const struct heart *h) {
+  /* In halves, with a weight of 32 bits: where KVM emulates each instruction, this loop is most of a beat. */
+  const uint32_t stride = HEART_PAGE_WORDS / h->words;
+  const volatile uint64_t *word = h->memory;
   uint64_t sum = 0;
-  for (uint32_t page = 0; page < h->pages; page++)
-    for (uint32_t slot = 0; slot < h->words; slot++) {
-      uint32_t word = heart_word(h, page, slot);
-      sum += h->memory[word] * heart_weight(word);
-    }
-  return sum == h->sum;
+  uint32_t weight = 1, high = 0;
+  for (uint32_t left = h->pages * h->words; left > 0; left--) {
+    uint64_t value = *word;
+    sum += (uint64_t)(uint32_t)value * weight;
+    high += (uint32_t)(value >> 32) * weight;
+    word += stride;
+    weight += 2 * stride;
+  }
+  return sum + ((uint64_t)high << 32) == h->sum;
 }
 
 /* Writes "HB name beat sum OK|CORRUPT\n" into line (at least 64 bytes) and gives its length. */
