@@ -4,7 +4,7 @@ export interface Progress {
   readonly phase: string;
   readonly done: number;
   readonly total?: number;
-  readonly unit: 'pages' | 'bytes' | 'checkpoints' | 'objects';
+  readonly unit: 'pages' | 'bytes' | 'checkpoints' | 'objects' | 'machines';
 }
 
 /** Options that every call which may take long accepts. */

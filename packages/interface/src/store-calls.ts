@@ -21,6 +21,16 @@ export function checkRange({ offset, length }: ByteRange): void {
   });
 }
 
+const BEGINNING = /^[A-Za-z0-9._/-]{0,512}$/;
+
+/** For stores: throws ARGUMENT_INVALID unless `startAfter` is made of what keys are made of. */
+export function checkStartAfter(startAfter: string | undefined): void {
+  if (startAfter === undefined || (BEGINNING.test(startAfter) && !startAfter.endsWith('\n'))) return;
+  throw new FitdocError('ARGUMENT_INVALID', `No key begins so: ${JSON.stringify(startAfter.slice(0, 80))}.`, {
+    hint: 'A listing starts after a key, or after the beginning of one.',
+  });
+}
+
 /** Settles as `promise` does, or rejects as soon as the signal is aborted. */
 export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;

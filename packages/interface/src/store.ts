@@ -1,4 +1,5 @@
 import type { CallOptions } from './call.js';
+import type { FitdocError } from './errors.js';
 
 /** What a store can do beyond the least that the port asks for. Frozen; the same for the store's life. */
 export interface StoreSupports {
@@ -6,6 +7,8 @@ export interface StoreSupports {
   readonly conditionalPut: boolean;
   /** What `put` acknowledged survives a crash of the host. */
   readonly durable: boolean;
+  /** What an operator should know of this place: what it lacks, who else can read it. Sentences; absent: nothing. */
+  readonly notes?: readonly string[];
 }
 
 export interface ObjectStat {
@@ -33,6 +36,25 @@ export interface PutOptions extends CallOptions {
   readonly mode?: 'absent' | 'replace';
   /** Total bytes, where known beforehand; lets a store choose its way of writing. */
   readonly sizeHint?: number;
+}
+
+export interface ListOptions extends CallOptions {
+  /**
+   * Only keys behind this one (a key, or the beginning of one; it need not be there). Stores of an earlier
+   * version of the port know nothing of it and list everything: `listAfter` sees to that.
+   */
+  readonly startAfter?: string;
+}
+
+export interface DeleteOptions extends CallOptions {
+  /** It was of the moment, a lock say: a store that keeps versions of what is deleted keeps none of this. */
+  readonly forGood?: boolean;
+}
+
+/** An object that could not be deleted, and why. */
+export interface DeleteFailure {
+  readonly key: string;
+  readonly error: FitdocError;
 }
 
 /**
@@ -69,10 +91,25 @@ export interface Store {
    * Lists the objects whose key starts with `prefix` (a plain string prefix), in ascending order of the keys'
    * UTF-8 bytes. Objects that appear or vanish meanwhile may or may not be listed; all others are, once.
    */
-  list(prefix: string, options?: CallOptions): AsyncIterable<ObjectStat>;
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectStat>;
 
   /** Deletes an object; one that is not there is no error. Durable like `put`. */
-  delete(key: string, options?: CallOptions): Promise<void>;
+  delete(key: string, options?: DeleteOptions): Promise<void>;
+
+  /**
+   * Deletes many objects in few requests, where the store has a way to; `deleteAll` does for any store. The
+   * order is the store's. Gives those that could not be deleted; whether the rest went is certain. When it
+   * rejects, it is not known which are gone.
+   */
+  deleteMany?(keys: readonly string[], options?: CallOptions): Promise<DeleteFailure[]>;
+
+  /**
+   * From now on the store answers only while `isOurs` accepts the bytes of the object `key`. For places that can
+   * become others: a file system that is unmounted, or another that is mounted over it. Meanwhile calls reject
+   * with STORE_UNAVAILABLE, retryable, `details.place` being `missing` or `another`; when the place is back they
+   * go on. A store whose place cannot change has no such method.
+   */
+  anchor?(key: string, isOurs: (bytes: Uint8Array) => boolean): void;
 
   /** Releases what the store holds. Idempotent; calls in flight finish or reject with STORE_CLOSED. */
   close(): Promise<void>;
