@@ -1,5 +1,5 @@
 import { FitdocError, MAX_PAGES, type Gfn, type PageRun } from '@fitdoc/interface';
-import { scanPages, scanRuns } from './scan.js';
+import { pagesOfStorage, runsOfStorage } from './scan-storage.js';
 import { Storage } from './storage.js';
 
 /** The storage of a bitmap, for this package's own modules. */
@@ -120,7 +120,7 @@ export class DirtyBitmap {
   *runs(): Generator<PageRun, void, undefined> {
     const found = new Uint32Array(2 * ITERATOR_ENTRIES);
     for (let from = 0; from < this.pages;) {
-      const { written, next } = scanRuns(this, found, from);
+      const { written, next } = runsOfStorage(this.#storage, found, from);
       from = next;
       for (let i = 0; i < 2 * written; i += 2) {
         yield { start: found[i] as number, count: found[i + 1] as number };
@@ -132,7 +132,7 @@ export class DirtyBitmap {
   *gfns(): Generator<Gfn, void, undefined> {
     const found = new Uint32Array(ITERATOR_ENTRIES);
     for (let from = 0; from < this.pages;) {
-      const { written, next } = scanPages(this, found, from);
+      const { written, next } = pagesOfStorage(this.#storage, found, from);
       from = next;
       for (let i = 0; i < written; i++) yield found[i] as number;
     }

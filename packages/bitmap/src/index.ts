@@ -1,2 +1,3 @@
 export { DirtyBitmap } from './dirty-bitmap.js';
-export { scanPages, scanRuns, type ScanResult } from './scan.js';
+export { scanPages, scanRuns } from './scan.js';
+export type { ScanResult } from './scan-storage.js';
