@@ -1,6 +1,9 @@
 // The hot loops of a memory image's shard. What each function must do stands in src/kernel.ts, the offsets in
 // src/layout.ts; src/twin.ts does the same in plain TypeScript.
 
+import { copyLine, packPage } from './pack';
+import { isZeroPage, unequalBits } from './vectors';
+
 const CONTROL: usize = 1024;
 const TOUCHED: usize = CONTROL + 2 * 4;
 const ZERO: usize = CONTROL + 3 * 4;
@@ -51,27 +54,6 @@ function mark(page: u32): void {
   set(TOUCHED, page);
   set(CHANGED, page);
   clear(ZERO, page);
-}
-
-/** The 16 mask bits of 8 vectors of equal (-1) or unequal (0) 64-bit lanes. */
-@inline
-function unequalBits(
-  e0: v128,
-  e1: v128,
-  e2: v128,
-  e3: v128,
-  e4: v128,
-  e5: v128,
-  e6: v128,
-  e7: v128,
-): u32 {
-  const a = v128.shuffle<i32>(e0, e1, 0, 2, 4, 6);
-  const b = v128.shuffle<i32>(e2, e3, 0, 2, 4, 6);
-  const c = v128.shuffle<i32>(e4, e5, 0, 2, 4, 6);
-  const d = v128.shuffle<i32>(e6, e7, 0, 2, 4, 6);
-  const low = i16x8.narrow_i32x4_s(a, b);
-  const high = i16x8.narrow_i32x4_s(c, d);
-  return ~(<u32>i8x16.bitmask(i8x16.narrow_i16x8_s(low, high))) & 0xffff;
 }
 
 /** Compares 128 bytes, updates mask and image. Returns the changed words' bits. */
@@ -165,17 +147,6 @@ function freshChunk(next: usize, image: usize, mask: usize, page: u32, marked: b
   v128.store(image, n6, 96);
   v128.store(image, n7, 112);
   return bits;
-}
-
-function isZeroPage(at: usize): bool {
-  for (let i: usize = 0; i < PAGE; i += 64) {
-    const any = v128.or(
-      v128.or(v128.load(at + i, 0), v128.load(at + i, 16)),
-      v128.or(v128.load(at + i, 32), v128.load(at + i, 48)),
-    );
-    if (v128.any_true(any)) return false;
-  }
-  return true;
 }
 
 function diffTouched(next: usize, image: usize, mask: usize, page: u32): u32 {
@@ -316,41 +287,12 @@ export function classify(block: usize, count: u32, wholeAbove: u32): u32 {
       store<u8>(kind, 2);
     } else {
       store<u8>(kind, 3);
-      memory.copy(out, mask, 64);
+      copyLine(out, mask);
       out += 64;
       total += words;
     }
   }
   return total;
-}
-
-/** Copies the words whose bits are set to `out` without branching on them; writes up to 8 words beyond. */
-@inline
-function packWords(out: usize, page: usize, bits: u32): usize {
-  store<u64>(out, load<u64>(page, 0));
-  out += (bits & 1) << 3;
-  store<u64>(out, load<u64>(page, 8));
-  out += ((bits >> 1) & 1) << 3;
-  store<u64>(out, load<u64>(page, 16));
-  out += ((bits >> 2) & 1) << 3;
-  store<u64>(out, load<u64>(page, 24));
-  out += ((bits >> 3) & 1) << 3;
-  store<u64>(out, load<u64>(page, 32));
-  out += ((bits >> 4) & 1) << 3;
-  store<u64>(out, load<u64>(page, 40));
-  out += ((bits >> 5) & 1) << 3;
-  store<u64>(out, load<u64>(page, 48));
-  out += ((bits >> 6) & 1) << 3;
-  store<u64>(out, load<u64>(page, 56));
-  return out + ((bits >> 7) << 3);
-}
-
-@inline
-function copyLine(to: usize, from: usize): void {
-  v128.store(to, v128.load(from, 0), 0);
-  v128.store(to, v128.load(from, 16), 16);
-  v128.store(to, v128.load(from, 32), 32);
-  v128.store(to, v128.load(from, 48), 48);
 }
 
 export function words(block: usize, from: u32, count: u32): u32 {
@@ -364,21 +306,7 @@ export function words(block: usize, from: u32, count: u32): u32 {
     const page = load<u32>(block + BLOCK_LIST + (<usize>i << 2));
     const image = images + (<usize>page << 12);
     const mask = masks + (<usize>page << 6);
-    for (let group: usize = 0; group < 64; group += 8) {
-      let bits = load<u64>(mask + group);
-      while (bits != 0) {
-        const shift = ctz<u64>(bits) & ~7;
-        const byte = <u32>(bits >> shift) & 0xff;
-        bits &= ~(<u64>0xff << shift);
-        const at = image + (group << 6) + (<usize>shift << 3);
-        if (byte == 0xff) {
-          copyLine(out, at);
-          out += 64;
-        } else {
-          out = packWords(out, at, byte);
-        }
-      }
-    }
+    out = packPage(out, image, mask);
   }
   store<u32>(block, i);
   return <u32>(out - start);

@@ -1,18 +1,22 @@
-import { MAX_BATCH_PAGES, PAGE_SIZE, WORDS_PER_PAGE, type PageBatch } from '@fitdoc/interface';
+import {
+  KIND_UNCHANGED,
+  KIND_WHOLE,
+  MAX_BATCH_PAGES,
+  PAGE_SIZE,
+  WORDS_PER_PAGE,
+  type PageBatch,
+} from '@fitdoc/interface';
 import { invalid, requireInteger } from './arguments.js';
-import { gatherSegment, joinBatches, WHOLE_ABOVE } from './gather.js';
-import { Shard } from './shard.js';
+import { ownMemory, WHOLE_ABOVE } from './gather.js';
+import { GROUP_PAGES, PagesKernel } from './pages-kernel.js';
 
 export interface DiffOptions {
   /** Pages with more changed words than this are stored whole. Default 503, where words cost as much. */
   readonly wholeAbove?: number | undefined;
 }
 
-/** Pages that the kernel takes at a time: both sides of them fit a core's cache. */
-const GROUP_PAGES = 32;
-
-/** The kernel works in its own memory only, so pages that differ are copied there. One a thread. */
-let scratch: Shard | undefined;
+/** Works in memory of its own only, so pages that differ are copied there. One a thread. */
+let scratch: PagesKernel | undefined;
 
 /**
  * Compares two buffers of the same whole number of pages, at most 1024, brings `image` up to date and returns
@@ -28,48 +32,97 @@ export function diffPages(next: Uint8Array, image: Uint8Array, options: DiffOpti
   if (next.length > MAX_BATCH_PAGES * PAGE_SIZE) invalid(`At most ${MAX_BATCH_PAGES} pages fit a batch.`);
   const wholeAbove = options.wholeAbove ?? WHOLE_ABOVE;
   requireInteger('wholeAbove', wholeAbove, 0, WORDS_PER_PAGE);
-  const changed = differingPages(next, image);
-  const parts: PageBatch[] = [];
-  for (let start = 0; start < changed.length; start += GROUP_PAGES) {
-    parts.push(diffGroup(next, image, changed.slice(start, start + GROUP_PAGES), wholeAbove));
+  const kernel = (scratch ??= new PagesKernel());
+  kernel.begin();
+  const total = next.length / PAGE_SIZE;
+  const gfns = new Uint32Array(total);
+  const kinds = new Uint8Array(total);
+  let count = 0;
+  let allChanged = false;
+  for (let start = 0; start < total; start += GROUP_PAGES) {
+    const end = Math.min(start + GROUP_PAGES, total);
+    // Where all changed the next most likely did: looking first would only read them once more.
+    const pages = allChanged ? range(start, end) : differingPages(next, image, start, end);
+    const before = count;
+    diffGroup(kernel, { next, image, pages }, wholeAbove).forEach((kind, index) => {
+      if (kind === KIND_UNCHANGED) return;
+      gfns[count] = pages[index]!;
+      kinds[count++] = kind;
+    });
+    allChanged = count - before === end - start;
   }
-  return { ...joinBatches(parts), gfns: Uint32Array.from(changed) };
+  const { masks, words } = kernel.columns();
+  return {
+    gfns: gfns.slice(0, count),
+    kinds: kinds.slice(0, count),
+    masks: masks.slice(),
+    words: copied([words]),
+    pages: wholePages(next, gfns.subarray(0, count), kinds),
+  };
 }
 
-function differingPages(next: Uint8Array, image: Uint8Array): number[] {
+interface Group {
+  readonly next: Uint8Array;
+  readonly image: Uint8Array;
+  /** Which of them are to be compared, ascending. */
+  readonly pages: readonly number[];
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** Gives the kinds of the group's pages and brings `image` up to date. */
+function diffGroup(kernel: PagesKernel, { next, image, pages }: Group, wholeAbove: number): Uint8Array {
+  if (pages.length === 0) return NOTHING;
+  forEachRun(pages, (index, start, end) => {
+    kernel.image.set(image.subarray(start, end), index * PAGE_SIZE);
+    kernel.next.set(next.subarray(start, end), index * PAGE_SIZE);
+  });
+  const kinds = kernel.diff(pages.length, wholeAbove);
+  forEachRun(pages, (_, start, end) => image.set(next.subarray(start, end), start));
+  return kinds;
+}
+
+function range(start: number, end: number): number[] {
+  return Array.from({ length: end - start }, (_, index) => start + index);
+}
+
+function differingPages(next: Uint8Array, image: Uint8Array, first: number, last: number): number[] {
   const left = Buffer.from(next.buffer, next.byteOffset, next.length);
   const right = Buffer.from(image.buffer, image.byteOffset, image.length);
   const changed: number[] = [];
-  for (let at = 0; at < left.length; at += PAGE_SIZE) {
-    const end = at + PAGE_SIZE;
-    if (left.compare(right, at, end, at, end) !== 0) changed.push(at / PAGE_SIZE);
+  for (let page = first; page < last; page++) {
+    const [at, end] = [page * PAGE_SIZE, (page + 1) * PAGE_SIZE];
+    if (left.compare(right, at, end, at, end) !== 0) changed.push(page);
   }
   return changed;
 }
 
-function diffGroup(next: Uint8Array, image: Uint8Array, gfns: number[], wholeAbove: number): PageBatch {
-  const shard = (scratch ??= createScratch());
-  shard.zero.fill(0);
-  gfns.forEach((gfn, slot) => {
-    const start = gfn * PAGE_SIZE;
-    shard.image.set(image.subarray(start, start + PAGE_SIZE), slot * PAGE_SIZE);
-    shard.slots.set(next.subarray(start, start + PAGE_SIZE), slot * PAGE_SIZE);
-    shard.slotOf[slot] = slot + 1;
-  });
-  shard.kernel.diffSlots(0, gfns.length);
-  const pages = Uint32Array.from(gfns, (_, slot) => slot);
-  const forced = new Uint8Array(gfns.length);
-  const batch = gatherSegment({ shard, pages, forced }, wholeAbove);
-  shard.kernel.clearPending();
-  gfns.forEach((gfn, slot) => {
-    image.set(shard.image.subarray(slot * PAGE_SIZE, (slot + 1) * PAGE_SIZE), gfn * PAGE_SIZE);
-  });
-  return batch;
+function wholePages(next: Uint8Array, gfns: Uint32Array, kinds: Uint8Array): Uint8Array {
+  const whole = [...gfns].filter((_, index) => kinds[index] === KIND_WHOLE);
+  const runs: Uint8Array[] = [];
+  forEachRun(whole, (_, start, end) => runs.push(next.subarray(start, end)));
+  return copied(runs);
 }
 
-function createScratch(): Shard {
-  const shard = Shard.create(GROUP_PAGES, GROUP_PAGES, { id: 'scratch', firstGfn: 0, kernel: 'wasm' });
-  shard.touched.fill(-1);
-  for (let slot = 0; slot < GROUP_PAGES; slot++) shard.slotPage[slot] = slot;
-  return shard;
+function copied(parts: readonly Uint8Array[]): Uint8Array {
+  const all = ownMemory(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    all.set(part, offset);
+    offset += part.length;
+  }
+  return all;
+}
+
+/** Calls `visit` with each run of adjacent pages: the index of its first page, its first byte and its end. */
+function forEachRun(
+  gfns: readonly number[],
+  visit: (index: number, start: number, end: number) => void,
+): void {
+  for (let first = 0; first < gfns.length;) {
+    let end = first + 1;
+    while (end < gfns.length && gfns[end] === gfns[end - 1]! + 1) end++;
+    visit(first, gfns[first]! * PAGE_SIZE, (gfns[end - 1]! + 1) * PAGE_SIZE);
+    first = end;
+  }
 }

@@ -1,28 +1,34 @@
-import { KIND_UNCHANGED, KIND_WHOLE, KIND_WORDS, PAGE_SIZE, type PageBatch } from '@fitdoc/interface';
+import {
+  KIND_UNCHANGED,
+  KIND_WHOLE,
+  KIND_WORDS,
+  MAX_BATCH_PAGES,
+  PAGE_SIZE,
+  type PageBatch,
+} from '@fitdoc/interface';
 import { BLOCK, BLOCK_COUNT, CONTROL } from './layout.js';
 import type { GatherKernel } from './kernel.js';
 import type { Shard } from './shard.js';
+import type { Segment } from './segment.js';
 import { gatherPlainly } from './twin-gather.js';
-
-/** Pages of one shard, by the shard's own numbers, with what the batch shall call them. */
-export interface Segment {
-  readonly shard: Shard;
-  readonly pages: Uint32Array;
-  /** 1 for pages to store whole. */
-  readonly forced: Uint8Array;
-}
 
 /** Words from which on a page costs as much as words with their mask as it does whole. */
 export const WHOLE_ABOVE = (PAGE_SIZE - 64) / 8 - 1;
 
+/** Where the large columns of a batch are put. */
+export interface ColumnMemory {
+  readonly words: Take;
+  readonly pages: Take;
+}
+
 /** The columns of one shard's part of a batch. */
-export function gatherSegment(segment: Segment, wholeAbove: number, take: Take = ownMemory): PageBatch {
+export function gatherSegment(segment: Segment, wholeAbove: number, memory: ColumnMemory): PageBatch {
   const { shard } = segment;
   const kernel = shard.kernel.gather;
   const lock = kernel ? acquireBlock(shard) : -1;
   if (!kernel || lock < 0) return gatherPlainly(segment, wholeAbove);
   try {
-    return fromBlock(segment, kernel, shard.layout.blocks + lock * BLOCK.size, wholeAbove, take);
+    return fromBlock(segment, kernel, shard.layout.blocks + lock * BLOCK.size, wholeAbove, memory);
   } finally {
     Atomics.and(shard.control, CONTROL.blockLocks, ~(1 << lock));
   }
@@ -41,7 +47,7 @@ function fromBlock(
   kernel: GatherKernel,
   block: number,
   wholeAbove: number,
-  take: Take,
+  memory: ColumnMemory,
 ): PageBatch {
   const { shard, pages, forced } = segment;
   const { buffer } = shard;
@@ -49,14 +55,14 @@ function fromBlock(
   new Uint32Array(buffer, block + BLOCK.list, count).set(pages);
   const kinds = new Uint8Array(buffer, block + BLOCK.kinds, count);
   kinds.set(forced);
-  const words = take(kernel.classify(block, count, wholeAbove) * 8);
+  const words = memory.words(kernel.classify(block, count, wholeAbove) * 8);
   for (let from = 0, out = 0; out < words.length;) {
     const bytes = kernel.words(block, from, count);
     words.set(new Uint8Array(buffer, block + BLOCK.words, bytes), out);
     out += bytes;
     from = new Uint32Array(buffer, block, 1)[0]!;
   }
-  return columns(segment, kinds, new Uint8Array(buffer, block + BLOCK.masks), words, take);
+  return columns(segment, kinds, new Uint8Array(buffer, block + BLOCK.masks), words, memory.pages);
 }
 
 function columns(
@@ -94,32 +100,59 @@ function columns(
   return { gfns, kinds, masks: masks.slice(0, masked * 64), words, pages: content };
 }
 
-/** Several batches, in ascending order, as one. */
+/** Several batches, in ascending order, as one that shares no memory with them. */
 export function joinBatches(parts: readonly PageBatch[], take: Take = ownMemory): PageBatch {
-  const [first] = parts;
-  if (parts.length === 1 && first) return first;
+  return {
+    ...joinSmall(parts),
+    words: joinColumn(parts, 'words', take),
+    pages: joinColumn(parts, 'pages', take),
+  };
+}
+
+/** The same where the parts' words were taken from a caller's buffer: they stay there if they lie together. */
+export function joinBatchesIn(parts: readonly PageBatch[], take: Take): PageBatch {
+  const words = together(parts.map((part) => part.words)) ?? joinColumn(parts, 'words', take);
+  return { ...joinSmall(parts), words, pages: joinColumn(parts, 'pages', take) };
+}
+
+function joinSmall(parts: readonly PageBatch[]): Pick<PageBatch, 'gfns' | 'kinds' | 'masks'> {
   const gfns = new Uint32Array(parts.reduce((sum, part) => sum + part.gfns.length, 0));
   let out = 0;
   for (const part of parts) {
     gfns.set(part.gfns, out);
     out += part.gfns.length;
   }
-  const join = (key: 'kinds' | 'masks' | 'words' | 'pages', memory: Take) => {
-    const column = memory(parts.reduce((sum, part) => sum + part[key].length, 0));
-    let offset = 0;
-    for (const part of parts) {
-      column.set(part[key], offset);
-      offset += part[key].length;
-    }
-    return column;
-  };
   return {
     gfns,
-    kinds: join('kinds', ownMemory),
-    masks: join('masks', ownMemory),
-    words: join('words', take),
-    pages: join('pages', take),
+    kinds: joinColumn(parts, 'kinds', ownMemory),
+    masks: joinColumn(parts, 'masks', ownMemory),
   };
+}
+
+function joinColumn(
+  parts: readonly PageBatch[],
+  key: 'kinds' | 'masks' | 'words' | 'pages',
+  take: Take,
+): Uint8Array {
+  const column = take(parts.reduce((sum, part) => sum + part[key].length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    column.set(part[key], offset);
+    offset += part[key].length;
+  }
+  return column;
+}
+
+/** The bytes of all parts, where each begins at the end of the one before. */
+function together(parts: readonly Uint8Array[]): Uint8Array | undefined {
+  const [first] = parts;
+  if (!first) return undefined;
+  let end = first.byteOffset;
+  for (const { buffer, byteOffset, length } of parts) {
+    if (buffer !== first.buffer || byteOffset !== end) return undefined;
+    end += length;
+  }
+  return new Uint8Array(first.buffer, first.byteOffset, end - first.byteOffset);
 }
 
 /** Gives memory for a column, to be overwritten as a whole. */
@@ -136,4 +169,11 @@ export function takeFrom(buffer: Uint8Array): Take {
     used += bytes;
     return buffer.subarray(used - bytes, used);
   };
+}
+
+let parts: Uint8Array | undefined;
+
+/** What the parts of a batch are laid out in before they are joined: this thread's, used by one batch at a time. */
+export function partMemory(): Take {
+  return takeFrom((parts ??= new Uint8Array(MAX_BATCH_PAGES * PAGE_SIZE)));
 }

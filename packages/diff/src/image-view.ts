@@ -1,4 +1,5 @@
 import {
+  KIND_WORDS,
   KIND_ZERO,
   MAX_BATCH_PAGES,
   PAGE_SIZE,
@@ -9,7 +10,9 @@ import {
 import { applyChange, changesOf } from './apply.js';
 import { invalid, requireInteger, requireRun } from './arguments.js';
 import { clearBit, countBits, lowestBit, setBit } from './bits.js';
-import { gatherSegment, joinBatches, ownMemory, takeFrom, WHOLE_ABOVE, type Segment } from './gather.js';
+import { coldPagesLost, dropAgain, pageIn, pageOut } from './cold/paging.js';
+import { gatherSegment, joinBatches, ownMemory, takeFrom, WHOLE_ABOVE } from './gather.js';
+import type { Segment } from './segment.js';
 import { Shard, type ShardHandle } from './shard.js';
 
 /** An image as it travels to another thread: structured-cloneable, the memory itself is shared. */
@@ -82,6 +85,7 @@ export class ImageView {
     const page = gfn - index * this.shardPages;
     const shard = this.shard(index);
     const end = Math.min(shard.layout.pages, page + count);
+    this.#haveAll(shard, page, end);
     return shard.image.subarray(page * PAGE_SIZE, end * PAGE_SIZE);
   }
 
@@ -104,27 +108,65 @@ export class ImageView {
     requireInteger('wholeAbove', wholeAbove, 0, WORDS_PER_PAGE);
     const take = options.into ? takeFrom(options.into) : ownMemory;
     const segments = this.#segments(gfns, options.forceWhole);
+    const [first] = segments;
+    if (first && segments.length === 1) return gatherWarm(first, wholeAbove, { words: take, pages: take });
     // With several parts `take` gives memory for the joined columns only.
-    const partTake = segments.length === 1 ? take : ownMemory;
+    const own = { words: ownMemory, pages: ownMemory };
     return joinBatches(
-      segments.map((part) => gatherSegment(part, wholeAbove, partTake)),
+      segments.map((part) => gatherWarm(part, wholeAbove, own)),
       take,
     );
   }
 
-  /** Writes a batch's content into the image; it does not become pending. What is pending stays so. */
-  apply(batch: PageBatch): void {
+  /**
+   * Writes a batch's content into the image; it does not become pending. What is pending stays so. `out`: the pages then
+   * go to the cold file, where the image has one, and take no memory.
+   */
+  apply(batch: PageBatch, options: { readonly out?: boolean | undefined } = {}): void {
+    this.#haveBefore(batch);
     for (const change of changesOf(batch)) {
       requireRun(change.gfn, 1, this.pages);
       const index = Math.floor(change.gfn / this.shardPages);
       const page = change.gfn - index * this.shardPages;
       const shard = this.shard(index);
       if (change.kind === KIND_ZERO && shard.isKnownZero(page)) continue;
+      if (shard.residency.isCold(page)) {
+        // Words alone do not make a page whose other words are lost.
+        if (change.kind === KIND_WORDS) continue;
+        shard.residency.setResident(page);
+      }
       setBit(shard.touched, page);
       clearBit(shard.zero, page);
       applyChange(change, shard.image.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE));
       if (change.kind === KIND_ZERO) setBit(shard.zero, page);
     }
+    if (options.out && this.#hasFile)
+      for (const { shard, pages } of this.#segments(batch.gfns, undefined)) pageOut(shard, pages);
+  }
+
+  get #hasFile(): boolean {
+    return this.#shards.some((shard) => shard().residency.file !== undefined);
+  }
+
+  /** Has the pages in memory of which a batch brings words only. */
+  #haveBefore({ gfns, kinds }: PageBatch): void {
+    if (!this.#hasFile) return;
+    for (const { shard, pages } of this.#segments(
+      gfns.filter((_, index) => kinds[index] === KIND_WORDS),
+      undefined,
+    )) {
+      const { read } = pageIn(shard, pages);
+      for (const page of read) shard.residency.setResident(page);
+    }
+  }
+
+  #haveAll(shard: Shard, from: number, end: number): void {
+    const { residency } = shard;
+    if (residency.file === undefined) return;
+    const pages = Uint32Array.from({ length: end - from }, (_, index) => from + index);
+    const { read, lost } = pageIn(shard, pages);
+    if (lost.length > 0) throw coldPagesLost(lost.length);
+    for (const page of read) residency.setResident(page);
   }
 
   #list(wordOf: (shard: Shard, word: number) => number): Uint32Array {
@@ -167,5 +209,20 @@ export class ImageView {
       start = end;
     }
     return segments;
+  }
+}
+
+/** Of cold pages the content is read, and their memory given back. */
+function gatherWarm(
+  segment: Segment,
+  wholeAbove: number,
+  take: Parameters<typeof gatherSegment>[2],
+): PageBatch {
+  const { read, lost } = pageIn(segment.shard, segment.pages);
+  try {
+    if (lost.length > 0) throw coldPagesLost(lost.length);
+    return gatherSegment(segment, wholeAbove, take);
+  } finally {
+    dropAgain(segment.shard, read);
   }
 }

@@ -1,4 +1,5 @@
 export { applyBatch } from './apply.js';
+export { ColdFile, type ColdFileOptions } from './cold/cold-file.js';
 export { diffPages, type DiffOptions } from './diff-pages.js';
 export { ImageView, type GatherOptions, type ImageHandle } from './image-view.js';
 export { MemoryImage, type CaptureStats, type MemoryImageOptions } from './memory-image.js';

@@ -3,7 +3,7 @@ import { FitdocError, MASK_SIZE, PAGE_SIZE } from '@fitdoc/interface';
 /** Where the control words lie in a shard's memory; the kernel's own data, if any, lies below. */
 export const CONTROL_OFFSET = 1024;
 /** Value of the first control word: this layout. */
-export const LAYOUT_VERSION = 0x6664_0001;
+export const LAYOUT_VERSION = 0x6664_0002;
 
 /** Index of each control word (u32) from CONTROL_OFFSET. `assembly/index.ts` holds the same numbers. */
 export const CONTROL = {
@@ -60,6 +60,11 @@ export interface Layout {
 const MEMORY_LIMIT = 2 ** 32 - 65536;
 const FIRST_PART = 8192;
 
+/** Addresses that agree in the bits below this put each other out of the first-level cache on current processors. */
+export const ALIAS_BYTES = 256 * 2 ** 20;
+/** How far from such a distance staging is kept: an odd number of pages, so that no power of two undoes it. */
+export const SKEW_PAGES = 5;
+
 function roundUp(value: number, unit: number): number {
   return Math.ceil(value / unit) * unit;
 }
@@ -77,12 +82,15 @@ export function layoutOf(pages: number, slotCount: number): Layout {
     end = start + bytes;
     return start;
   };
+  /** Where staging may begin: a page of a full harvest is compared with the slot of the same number. */
+  const skewed = (image: number): void => {
+    const skew = SKEW_PAGES * PAGE_SIZE;
+    const off = (roundUp(end, PAGE_SIZE) - image + skew) % ALIAS_BYTES;
+    if (off < 2 * skew) end = roundUp(end, PAGE_SIZE) + 2 * skew - off;
+  };
   const bitmapWords = roundUp(pages, 32) / 32;
   const bitmap = (): number => part(bitmapWords * 4);
-  return {
-    pages,
-    slotCount,
-    bitmapWords,
+  const before = {
     touched: bitmap(),
     zero: bitmap(),
     pending: bitmap(),
@@ -94,9 +102,10 @@ export function layoutOf(pages: number, slotCount: number): Layout {
     slotPage: part(slotCount * 4),
     blocks: part(BLOCK_COUNT * BLOCK.size, PAGE_SIZE),
     image: part(pages * PAGE_SIZE, PAGE_SIZE),
-    slots: part(slotCount * PAGE_SIZE, PAGE_SIZE),
-    bytes: roundUp(end, 65536),
   };
+  skewed(before.image);
+  const slots = part(slotCount * PAGE_SIZE, PAGE_SIZE);
+  return { pages, slotCount, bitmapWords, ...before, slots, bytes: roundUp(end, 65536) };
 }
 
 /** Fails with ARGUMENT_INVALID when a shard would not fit what a 32-bit WebAssembly memory can address. */

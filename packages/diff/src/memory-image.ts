@@ -1,12 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { MAX_PAGES, PAGE_SIZE, type Gfn, type PageSink } from '@fitdoc/interface';
+import { FitdocError, MAX_PAGES, PAGE_SIZE, type Gfn, type LentArea, type PageSink } from '@fitdoc/interface';
 import { invalid, requireInteger, requireRun } from './arguments.js';
-import { countBits, setBits } from './bits.js';
+import { countBits, setBit, setBits } from './bits.js';
+import type { ColdFile } from './cold/cold-file.js';
+import { canDiscard, discard } from './cold/discard.js';
+import { ImageBound, type RunTask } from './cold/image-bound.js';
+import { zeroCold } from './cold/paging.js';
+import { residentPages } from './cold/victims.js';
 import { ImageView } from './image-view.js';
 import { checkShardFits, CONTROL } from './layout.js';
 import { settleStaging, type SettleOptions } from './settle.js';
 import { Shard, type KernelKind } from './shard.js';
-import { chunkShape, Staging } from './staging.js';
+import { chunkShape, Staging, type Chunk } from './staging.js';
 
 export interface MemoryImageOptions {
   /** Pages of the guest. */
@@ -17,6 +22,8 @@ export interface MemoryImageOptions {
   readonly stagingPages?: number | undefined;
   /** `typescript` is several times slower; it is there to check the WebAssembly kernel. */
   readonly kernel?: KernelKind | undefined;
+  /** Compares what `prepare` has to; see `SettleOptions`. Default: this thread. */
+  readonly run?: RunTask | undefined;
 }
 
 export interface CaptureStats {
@@ -44,17 +51,27 @@ const DEFAULT_STAGING_PAGES = 65_536;
  */
 export class MemoryImage extends ImageView implements PageSink {
   readonly #staging: Staging;
+  readonly #run: RunTask | undefined;
   /** Shards in which something was placed in this capture. */
   readonly #used = new Set<Shard>();
+  readonly #lent = new Map<LentArea, readonly Chunk[]>();
   #settling = false;
+  #bound: ImageBound | undefined;
 
-  private constructor(pages: number, shardPages: number, shards: readonly Shard[], stagingPages: number) {
+  private constructor(
+    pages: number,
+    shardPages: number,
+    shards: readonly Shard[],
+    stagingPages: number,
+    run: RunTask | undefined,
+  ) {
     super(
       pages,
       shardPages,
       shards.map((shard) => () => shard),
     );
     this.#staging = new Staging(stagingPages);
+    this.#run = run;
   }
 
   /**
@@ -77,7 +94,42 @@ export class MemoryImage extends ImageView implements PageSink {
       const size = Math.min(shardPages, pages - first);
       shards.push(Shard.create(size, slots, { id: `${id}/${shards.length}`, firstGfn: first, kernel }));
     }
-    return new MemoryImage(pages, shardPages, shards, stagingPages);
+    return new MemoryImage(pages, shardPages, shards, stagingPages, options.run);
+  }
+
+  /**
+   * Bounds the memory that pages of the image and staging take together, in pages of 4096 bytes: what has no place is in
+   * `file`. May be called again, with another number and the same file. Takes effect with the next capture or `trim`.
+   * Errors: ARGUMENT_INVALID, CAPABILITY_MISSING where the host does not take memory back.
+   */
+  bound(pages: number, file: ColdFile): void {
+    requireInteger('pages', pages, 2, Number.MAX_SAFE_INTEGER);
+    const shards = [...this.allShards()].map(({ shard }) => shard);
+    if (this.#bound) {
+      this.#bound.pages = pages;
+      return;
+    }
+    const { buffer, layout } = shards[0]!;
+    if (!canDiscard(new Uint8Array(buffer, layout.blocks, PAGE_SIZE))) throw cannotDiscard();
+    for (const shard of shards) shard.residency.use(file.descriptor, file.key);
+    this.#bound = new ImageBound(shards, this.#staging, pages);
+    this.#staging.bound = this.#bound;
+  }
+
+  /**
+   * Gives memory back that is beyond the bound or that the next capture is expected to need; for after a checkpoint.
+   * Gives the number of pages that neither had a place nor could be written: they are stored whole when they next come.
+   */
+  async trim(options: { readonly run?: RunTask | undefined } = {}): Promise<number> {
+    if (!this.#bound) return 0;
+    this.#requireIdle();
+    this.#settling = true;
+    try {
+      await this.#bound.trim(options.run);
+      return this.#bound.takeLost();
+    } finally {
+      this.#settling = false;
+    }
   }
 
   /**
@@ -86,7 +138,7 @@ export class MemoryImage extends ImageView implements PageSink {
    */
   beginCapture(): void {
     this.#requireIdle();
-    this.#staging.release();
+    this.#endLoans();
     for (const shard of this.#used) {
       shard.placed.fill(0);
       shard.changed.fill(0);
@@ -100,6 +152,18 @@ export class MemoryImage extends ImageView implements PageSink {
   reserve(pages: number): boolean {
     requireInteger('pages', pages, 0, Number.MAX_SAFE_INTEGER);
     return this.#staging.reserve(pages);
+  }
+
+  async prepare(pages: number): Promise<boolean> {
+    if (this.reserve(pages)) return true;
+    await this.settle({ run: this.#run });
+    // In vain nothing is moved out of memory.
+    if (pages > this.#staging.budget) return false;
+    if (this.#bound) {
+      this.#staging.shrink(this.#bound.staged);
+      await this.#bound.prepare(pages);
+    }
+    return this.reserve(pages);
   }
 
   place(gfn: Gfn, count: number): Uint8Array {
@@ -124,9 +188,36 @@ export class MemoryImage extends ImageView implements PageSink {
     for (let done = 0; done < count;) {
       const { shard, page, length } = this.#locate(gfn + done, count - done);
       setBits(shard.placed, page, page + length);
+      zeroCold(shard, page, page + length, false);
       shard.kernel.zeroPages(page, page + length, false);
       done += length;
     }
+  }
+
+  lend(pages: number): readonly LentArea[] {
+    this.#requireIdle();
+    requireInteger('pages', pages, 1, MAX_PAGES);
+    return [...this.allShards()].map(({ shard, firstGfn }) => {
+      const chunks = this.#staging.lend(shard, pages);
+      const bytes = this.#staging.lentBytes(chunks) as Uint8Array<SharedArrayBuffer>;
+      const area = { firstGfn, gfnCount: shard.layout.pages, bytes };
+      this.#lent.set(area, chunks);
+      return area;
+    });
+  }
+
+  landed(area: LentArea, gfns: Uint32Array): void {
+    this.#requireIdle();
+    const chunks = this.#lent.get(area);
+    if (!chunks) invalid('The area is not one that is lent now.');
+    const pages = gfns.map((gfn) => gfn - area.firstGfn);
+    if (pages.length * PAGE_SIZE > area.bytes.length || pages.some((page) => page >= area.gfnCount))
+      invalid('The pages do not fit the area or are not those that it is for.');
+    this.#lent.delete(area);
+    const { shard } = chunks[0]!;
+    this.#staging.land(chunks, pages);
+    for (const page of pages) setBit(shard.placed, page);
+    this.#used.add(shard);
   }
 
   /**
@@ -137,6 +228,7 @@ export class MemoryImage extends ImageView implements PageSink {
     this.#requireIdle();
     for (const { shard } of this.allShards()) {
       this.#used.add(shard);
+      zeroCold(shard, 0, shard.layout.pages, true);
       shard.kernel.zeroPages(0, shard.layout.pages, true);
     }
   }
@@ -152,8 +244,8 @@ export class MemoryImage extends ImageView implements PageSink {
     this.#settling = true;
     try {
       for (const chunk of this.#staging.live) this.#used.add(chunk.shard);
-      await settleStaging(this.#staging, options);
-      this.#staging.release();
+      await settleStaging(this.#staging, options, this.#bound?.through(options.run));
+      this.#endLoans();
     } finally {
       this.#settling = false;
     }
@@ -180,7 +272,12 @@ export class MemoryImage extends ImageView implements PageSink {
   /** Forgets what is pending: the checkpoint that holds it is durable. */
   clearPending(): void {
     this.#requireIdle();
-    for (const { shard } of this.allShards()) shard.kernel.clearPending();
+    this.#bound?.cleared();
+    for (const { shard } of this.allShards()) {
+      const cleared = shard.kernel.clearPending();
+      // They are zero now: of a whole guest's pages they would be worth having back.
+      if (this.#bound && cleared * 32 > shard.layout.pages) discard(wholePages(shard.masks));
+    }
   }
 
   /**
@@ -190,11 +287,14 @@ export class MemoryImage extends ImageView implements PageSink {
   committedBytes(): number {
     let bytes = this.#staging.committedPages * PAGE_SIZE;
     for (const { shard } of this.allShards()) {
-      let touched = 0;
-      for (const word of shard.touched) touched += countBits(word);
-      bytes += touched * (PAGE_SIZE + 64 + 4) + shard.layout.bitmapWords * 24;
+      bytes += residentPages(shard) * (PAGE_SIZE + 64 + 4) + shard.layout.bitmapWords * 24;
     }
     return bytes;
+  }
+
+  #endLoans(): void {
+    this.#staging.release();
+    this.#lent.clear();
   }
 
   #locate(gfn: Gfn, count: number): { shard: Shard; page: number; length: number } {
@@ -210,4 +310,17 @@ export class MemoryImage extends ImageView implements PageSink {
     if (this.#settling)
       invalid('The image is being settled.', 'Await settle before the next capture begins.');
   }
+}
+
+/** The part of an area that consists of whole pages of the system's. */
+function wholePages(bytes: Uint8Array): Uint8Array {
+  const from = Math.ceil(bytes.byteOffset / PAGE_SIZE) * PAGE_SIZE;
+  const end = Math.floor((bytes.byteOffset + bytes.length) / PAGE_SIZE) * PAGE_SIZE;
+  return end > from ? bytes.subarray(from - bytes.byteOffset, end - bytes.byteOffset) : bytes.subarray(0, 0);
+}
+
+function cannotDiscard(): FitdocError {
+  return new FitdocError('CAPABILITY_MISSING', 'This host does not take memory of an image back.', {
+    hint: 'It takes 64-bit Linux and koffi with its binary for this platform (npm install without --omit=optional); or a memory budget that holds the whole guest.',
+  });
 }

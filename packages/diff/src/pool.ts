@@ -31,6 +31,7 @@ export class DiffPool {
   readonly workers: number;
   readonly #threads: Piscina;
   readonly #waiting: (() => void)[] = [];
+  readonly #underWay = new Set<Promise<unknown>>();
   #running = 0;
   #closed = false;
 
@@ -42,6 +43,9 @@ export class DiffPool {
       minThreads: workers,
       maxThreads: workers,
       concurrentTasksPerWorker: TASKS_AHEAD,
+      // Node.js 20 aborts the whole process when a thread is ended while it loads a module by `require`, as piscina
+      // tries first.
+      execArgv: ['--no-experimental-require-module'],
     });
   }
 
@@ -86,9 +90,13 @@ export class DiffPool {
     }
   }
 
-  /** Ends the threads. Idempotent; tasks that are running or waiting reject. */
+  /**
+   * Ends the threads when what they have begun is done: one that is killed may leave its page half written, and a
+   * result behind that nobody expects any more. Idempotent; tasks that wait reject with ARGUMENT_INVALID.
+   */
   async close(): Promise<void> {
     this.#closed = true;
+    await Promise.allSettled(this.#underWay);
     await this.#threads.destroy();
   }
 
@@ -98,7 +106,7 @@ export class DiffPool {
     try {
       throwIfAborted(signal);
       if (this.#closed) throw closedError();
-      const outcome = (await this.#threads.run(task)) as TaskOutcome;
+      const outcome = await this.#handOver(task);
       if (signal?.aborted) throw abortError(signal);
       if ('result' in outcome) return outcome.result;
       const { code, message, hint } = outcome.failure;
@@ -108,6 +116,16 @@ export class DiffPool {
     } finally {
       this.#running--;
       this.#waiting.shift()?.();
+    }
+  }
+
+  async #handOver(task: DiffTask | PairTask): Promise<TaskOutcome> {
+    const outcome = this.#threads.run(task) as Promise<TaskOutcome>;
+    this.#underWay.add(outcome);
+    try {
+      return await outcome;
+    } finally {
+      this.#underWay.delete(outcome);
     }
   }
 

@@ -13,7 +13,13 @@ export interface SettleOptions {
   readonly concurrency?: number | undefined;
 }
 
-interface Part {
+/** Lets parts of the comparison begin only as far as there is memory for what they bring in. */
+export interface Gate {
+  /** Takes the parts off the list that may run together now, one at least, after having made room for them. */
+  admit(parts: Part[]): Promise<Part[]>;
+}
+
+export interface Part {
   readonly task: DiffTask;
   readonly chunks: readonly Chunk[];
 }
@@ -21,16 +27,20 @@ interface Part {
 const LEAST_TASK_PAGES = 256;
 
 /** Compares everything staged. What failed or was not started stays staged for the next time. */
-export async function settleStaging(staging: Staging, options: SettleOptions): Promise<void> {
+export async function settleStaging(staging: Staging, options: SettleOptions, gate?: Gate): Promise<void> {
   const { signal } = options;
   throwIfAborted(signal);
   const run = options.run ?? runHere;
   const parts = split(staging);
   const done = new Set<Chunk>();
   let failure: { cause: unknown } | undefined;
-  const worker = async (): Promise<void> => {
+  const giveUp = (cause: unknown): Part[] => {
+    failure ??= { cause };
+    return [];
+  };
+  const worker = async (together: Part[]): Promise<void> => {
     while (!failure && !signal?.aborted) {
-      const part = parts.shift();
+      const part = together.shift();
       if (!part) return;
       try {
         await run(part.task);
@@ -40,11 +50,18 @@ export async function settleStaging(staging: Staging, options: SettleOptions): P
       }
     }
   };
-  const lanes = Math.min(parts.length, options.run ? (options.concurrency ?? 16) : 1);
-  await Promise.all(Array.from({ length: lanes }, worker));
-  staging.free(done);
+  let left = parts.length;
+  while (parts.length > 0 && !failure && !signal?.aborted) {
+    const together = gate ? await gate.admit(parts).catch(giveUp) : parts.splice(0);
+    left -= together.length;
+    const lanes = Math.min(together.length, options.run ? (options.concurrency ?? 16) : 1);
+    await Promise.all(Array.from({ length: lanes }, () => worker(together)));
+    left += together.length;
+    staging.free(done);
+    done.clear();
+  }
   if (failure) throw taskError(failure.cause);
-  if (parts.length > 0 && signal?.aborted) throw abortError(signal);
+  if (left > 0 && signal?.aborted) throw abortError(signal);
 }
 
 /** On this thread a turn of the event loop between tasks lets an abort come through. */

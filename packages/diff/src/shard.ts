@@ -1,5 +1,6 @@
 import { FitdocError, MASK_SIZE, PAGE_SIZE } from '@fitdoc/interface';
 import { testBit } from './bits.js';
+import { Residency } from './cold/residency.js';
 import { CONTROL, CONTROL_OFFSET, LAYOUT_VERSION, layoutOf, type Layout } from './layout.js';
 import type { Kernel } from './kernel.js';
 import { TwinKernel } from './twin.js';
@@ -16,6 +17,8 @@ export interface ShardHandle {
   /** The image's number for the shard's first page. */
   readonly firstGfn: number;
   readonly kernel: KernelKind;
+  /** Where the content of its pages is; see `Residency`. */
+  readonly residency: SharedArrayBuffer;
 }
 
 /** One shared memory that holds a part of an image, with typed views of its parts. */
@@ -36,6 +39,7 @@ export class Shard {
   readonly slots: Uint8Array;
   readonly buffer: SharedArrayBuffer;
   readonly kernel: Kernel;
+  readonly residency: Residency;
 
   constructor(
     readonly handle: ShardHandle,
@@ -59,10 +63,11 @@ export class Shard {
     this.image = new Uint8Array(buffer, layout.image, layout.pages * PAGE_SIZE);
     this.slots = new Uint8Array(buffer, layout.slots, layout.slotCount * PAGE_SIZE);
     this.kernel = handle.kernel === 'wasm' ? createWasmKernel(handle.memory) : new TwinKernel(buffer, layout);
+    this.residency = new Residency(handle.residency, layout.pages);
   }
 
   /** Makes a new shard, all zero. Errors: MEMORY_BUDGET when the host refuses the address space. */
-  static create(pages: number, slotCount: number, own: Omit<ShardHandle, 'memory'>): Shard {
+  static create(pages: number, slotCount: number, own: Omit<ShardHandle, 'memory' | 'residency'>): Shard {
     const layout = layoutOf(pages, slotCount);
     const memory = allocate(layout.bytes);
     const control = new Uint32Array(memory.buffer, CONTROL_OFFSET, 64);
@@ -84,7 +89,8 @@ export class Shard {
       'slots',
     ] as const;
     for (const part of parts) control[CONTROL[part]] = layout[part];
-    return remember(new Shard({ ...own, memory }, layout));
+    const residency = Residency.create(pages).buffer;
+    return remember(new Shard({ ...own, memory, residency }, layout));
   }
 
   /** The shard behind a handle that came from another thread. Cheap when this thread attached it before. */

@@ -1,7 +1,8 @@
-import { MAX_BATCH_PAGES, PAGE_SIZE, WORDS_PER_PAGE, type PageBatch } from '@fitdoc/interface';
+import { MAX_BATCH_PAGES, WORDS_PER_PAGE, type PageBatch } from '@fitdoc/interface';
 import { requireInteger } from './arguments.js';
+import { bringIn, pageOut } from './cold/paging.js';
 import { testBit } from './bits.js';
-import { gatherSegment, joinBatches, ownMemory, takeFrom, WHOLE_ABOVE } from './gather.js';
+import { gatherSegment, joinBatches, joinBatchesIn, partMemory, takeFrom, WHOLE_ABOVE } from './gather.js';
 import { Shard, type ShardHandle } from './shard.js';
 
 /** A part of what is staged, to be compared by any thread with `runDiffTask`. Structured-cloneable. */
@@ -9,6 +10,8 @@ export interface DiffTask {
   readonly shard: ShardHandle;
   /** Pairs of first slot and end slot. */
   readonly slots: readonly number[];
+  /** Pages of the shard, ascending, whose memory is given back first: their content goes to the cold file. */
+  readonly out?: Uint32Array;
 }
 
 export interface DiffResult {
@@ -20,6 +23,9 @@ export interface DiffResult {
    * pending before do not.
    */
   readonly gfns: Uint32Array;
+  /** Pages of `out` that could not be written and stayed in memory, and those that were given up. */
+  readonly stayed?: number;
+  readonly lost?: number;
 }
 
 export interface GatherTaskOptions {
@@ -42,10 +48,12 @@ const GROUP_PAGES = 128;
  */
 export function runDiffTask(task: DiffTask): DiffResult {
   const shard = Shard.attach(task.shard);
+  const failed = task.out && pageOut(shard, task.out);
   const slots = ownedSlots(shard, task);
   compare(shard, slots);
   const { firstGfn } = shard.handle;
-  return { pages: slots.length, gfns: pendingPages(shard, slots).map((page) => firstGfn + page) };
+  const gfns = pendingPages(shard, slots).map((page) => firstGfn + page);
+  return { pages: slots.length, gfns, ...failed };
 }
 
 /**
@@ -62,33 +70,23 @@ export function runGatherTask(
   const slots = ownedSlots(shard, task);
   // Pages staged out of order come in order only when all are there.
   const size = isAscending(shard, slots) ? GROUP_PAGES : MAX_BATCH_PAGES;
-  const takePart = takeFrom((partMemory ??= new Uint8Array(MAX_BATCH_PAGES * PAGE_SIZE)));
-  // The empty part keeps a single one from being handed out in this thread's own scratch memory.
-  const parts: PageBatch[] = [EMPTY];
+  const own = partMemory();
+  const into = options.into && takeFrom(options.into);
+  const memory = { words: into ?? own, pages: own };
+  const parts: PageBatch[] = [];
   for (let start = 0; start < slots.length; start += size) {
     const group = slots.subarray(start, start + size);
     compare(shard, group);
     const pages = pendingPages(shard, group);
+    if (pages.length === 0) continue;
     const forced = new Uint8Array(pages.length);
     const force = options.forceWhole;
     if (force) pages.forEach((page, i) => (forced[i] = force(shard.handle.firstGfn + page) ? 1 : 0));
-    parts.push(gatherSegment({ shard, pages, forced }, wholeAbove, takePart));
+    parts.push(gatherSegment({ shard, pages, forced }, wholeAbove, memory));
   }
-  const batch = joinBatches(parts, options.into ? takeFrom(options.into) : ownMemory);
+  const batch = into ? joinBatchesIn(parts, into) : joinBatches(parts);
   return { pages: slots.length, gfns: batch.gfns, batch };
 }
-
-/** What the parts of a batch are laid out in before they are joined. One a thread. */
-let partMemory: Uint8Array | undefined;
-
-const NOTHING = new Uint8Array(0);
-const EMPTY: PageBatch = {
-  gfns: new Uint32Array(0),
-  kinds: NOTHING,
-  masks: NOTHING,
-  words: NOTHING,
-  pages: NOTHING,
-};
 
 /** The task's slots that still hold the newest content of a page. */
 function ownedSlots(shard: Shard, task: DiffTask): Uint32Array {
@@ -105,6 +103,7 @@ function ownedSlots(shard: Shard, task: DiffTask): Uint32Array {
 
 /** Compares the slots, each stretch of consecutive ones in one call. */
 function compare(shard: Shard, slots: Uint32Array): void {
+  if (shard.residency.file !== undefined) bringIn(shard, slots.map((slot) => shard.slotPage[slot]!).sort());
   for (let start = 0; start < slots.length;) {
     let end = start + 1;
     while (end < slots.length && slots[end] === slots[end - 1]! + 1) end++;

@@ -1,6 +1,6 @@
 import { KIND_WHOLE, KIND_WORDS, KIND_ZERO, PAGE_SIZE, type PageBatch } from '@fitdoc/interface';
 import { countBits, testBit } from './bits.js';
-import type { Segment } from './gather.js';
+import type { Segment } from './segment.js';
 
 /** What `gatherSegment` does, in plain TypeScript: its oracle, and the way on when scratch memory is short. */
 export function gatherPlainly(segment: Segment, wholeAbove: number): PageBatch {

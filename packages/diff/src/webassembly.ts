@@ -5,12 +5,22 @@ export interface SharedMemory {
   readonly buffer: SharedArrayBuffer;
 }
 
+/** The memory of one thread. */
+export interface PlainMemory {
+  readonly buffer: ArrayBuffer;
+}
+
+interface MemoryConstructor {
+  new (size: { initial: number; maximum: number; shared: true }): SharedMemory;
+  new (size: { initial: number; maximum: number }): PlainMemory;
+}
+
 interface Namespace {
-  readonly Memory: new (size: { initial: number; maximum: number; shared: true }) => SharedMemory;
+  readonly Memory: MemoryConstructor;
   readonly Module: new (code: Uint8Array) => object;
   readonly Instance: new (
     module: object,
-    imports: { readonly env: { readonly memory: SharedMemory } },
+    imports: { readonly env: { readonly memory: SharedMemory | PlainMemory } },
   ) => { readonly exports: unknown };
 }
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { MAX_BATCH_PAGES } from '@fitdoc/interface';
+import { isFitdocError, MAX_BATCH_PAGES, type LentArea } from '@fitdoc/interface';
 import { applyBatch, type MemoryImage, type SettleOptions } from '../src/index.js';
 import { edited, PAGE, pageEdit, type PageEdit } from './pages.js';
 
@@ -8,7 +8,14 @@ export type Step =
   | { readonly type: 'place'; readonly gfn: number; readonly edits: readonly PageEdit[] }
   | { readonly type: 'zero'; readonly gfn: number; readonly count: number }
   | { readonly type: 'reserve'; readonly count: number }
+  /** Loans that are under way together, each with the pages that come into it in this order. */
+  | { readonly type: 'lend'; readonly loans: readonly (readonly PageAt[])[]; readonly count: number }
   | { readonly type: 'capture' | 'settle' | 'full' | 'checkpoint' };
+
+interface PageAt {
+  readonly gfn: number;
+  readonly edit: PageEdit;
+}
 
 export function stepsOf(pages: number): fc.Arbitrary<Step[]> {
   const gfn = fc.nat(pages - 1);
@@ -31,6 +38,14 @@ export function stepsOf(pages: number): fc.Arbitrary<Step[]> {
       }),
     },
     { weight: 1, arbitrary: fc.record({ type: fc.constant('reserve' as const), count: fc.nat(12) }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        type: fc.constant('lend' as const),
+        loans: fc.array(fc.array(fc.record({ gfn, edit: pageEdit }), { maxLength: 12 }), { maxLength: 3 }),
+        count: fc.integer({ min: 1, max: 60 }),
+      }),
+    },
     { weight: 2, arbitrary: simple('capture') },
     { weight: 2, arbitrary: simple('settle') },
     { weight: 1, arbitrary: simple('full') },
@@ -61,6 +76,7 @@ export class History {
     if (step.type === 'place') this.#place(step.gfn, step.edits);
     if (step.type === 'zero') this.#zero(step.gfn, Math.min(step.count, image.pages - step.gfn));
     if (step.type === 'reserve') this.log.push(image.reserve(step.count));
+    if (step.type === 'lend') this.#lend(step.loans, step.count);
     if (step.type === 'capture') {
       image.beginCapture();
       this.#placed.clear();
@@ -98,6 +114,40 @@ export class History {
         view.set(page, i * PAGE);
         this.#placed.add(first + done);
       }
+    }
+  }
+
+  #lend(loans: readonly (readonly PageAt[])[], count: number): void {
+    const open = loans.flatMap((pages) => {
+      const areas = this.#areas(count);
+      return areas ? [{ pages, areas, held: new Map<LentArea, number[]>() }] : [];
+    });
+    for (const { pages, areas, held } of open) {
+      for (const { gfn, edit } of pages) {
+        const area = areas.find(({ firstGfn, gfnCount }) => gfn >= firstGfn && gfn < firstGfn + gfnCount)!;
+        const gfns = held.get(area) ?? [];
+        held.set(area, gfns);
+        if (gfns.length * PAGE === area.bytes.length) continue;
+        const page = this.#page(gfn);
+        page.set(edited(page, edit));
+        area.bytes.set(page, gfns.length * PAGE);
+        gfns.push(gfn);
+        this.#placed.add(gfn);
+      }
+      for (const area of areas) this.image.landed(area, Uint32Array.from(held.get(area) ?? []));
+    }
+  }
+
+  #areas(count: number): readonly LentArea[] | undefined {
+    try {
+      const areas = this.image.lend(count);
+      this.log.push(areas.map(({ bytes }) => bytes.length));
+      return areas;
+    } catch (error) {
+      // Reserved pages and other loans may fill all there is.
+      if (!isFitdocError(error, 'MEMORY_BUDGET')) throw error;
+      this.log.push('all is lent');
+      return undefined;
     }
   }
 

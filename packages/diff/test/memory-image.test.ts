@@ -113,6 +113,42 @@ describe('MemoryImage', () => {
     },
   );
 
+  it('takes loans that were not given back when the capture ends, and refuses what does not fit them', () => {
+    const image = MemoryImage.create({ pages: 40, shardPages: 25, stagingPages: 8 });
+    for (let round = 0; round < 20; round++) {
+      image.beginCapture();
+      const [first, second] = image.lend(2);
+      expect([first!.gfnCount, second!.firstGfn, second!.gfnCount]).toEqual([25, 25, 15]);
+      for (const wrong of [[25], [0, 1, 2]])
+        expect(() => image.landed(first!, Uint32Array.from(wrong))).toThrow(invalidArgument);
+      image.landed(second!, Uint32Array.of(39));
+      expect(() => image.landed(second!, Uint32Array.of(39))).toThrow(invalidArgument);
+    }
+    expect(() => {
+      for (let loan = 0; loan < 12; loan++) image.lend(2);
+    }).toThrow(expect.objectContaining({ code: 'MEMORY_BUDGET' }) as Error);
+  });
+
+  it('rather lends less than it compares, so that what was reserved can be lent without', async () => {
+    const image = MemoryImage.create({ pages: 400, stagingPages: 200 });
+    image.beginCapture();
+    expect(image.reserve(190)).toBe(true);
+    let landed = 0;
+    while (landed < 190) {
+      const [area] = image.lend(50);
+      const count = Math.min(190 - landed, area!.bytes.length / PAGE);
+      area!.bytes.fill(1, 0, count * PAGE);
+      image.landed(
+        area!,
+        Uint32Array.from({ length: count }, (_, index) => landed + index),
+      );
+      landed += count;
+    }
+    expect(image.captureStats()).toMatchObject({ placedPages: 190, changedPages: 0 });
+    await image.settle();
+    expect(image.captureStats().changedPages).toBe(190);
+  });
+
   it('keeps changes pending over captures, until they are cleared', async () => {
     const image = MemoryImage.create({ pages: 4 });
     for (const byte of [0, 8, 16]) {

@@ -144,4 +144,32 @@ describe('DiffPool with buffers', () => {
     await pool.close();
     await expect(take(pairs(9, true))).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' });
   });
+
+  it('closes in the middle of work: what runs is finished, what waits rejects, and nothing comes later', async () => {
+    const uncaught: unknown[] = [];
+    const note = (error: unknown): void => void uncaught.push(error);
+    process.on('uncaughtException', note);
+    try {
+      for (let turn = 0; turn < 3; turn++) {
+        const { pool } = await poolOf(2);
+        const bytes = randomBytes(PAGES * PAGE, turn);
+        const image = stagedImage(PAGES, bytes);
+        const settling = image.settle({ run: (task) => pool.run(task) });
+        const failed = settling.then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        await delay(turn);
+        await pool.close();
+        const error = await failed;
+        if (error !== undefined) expect(error).toMatchObject({ code: 'ARGUMENT_INVALID' });
+        await image.settle();
+        expect(equalBytes(image.read(0, PAGES), bytes)).toBe(true);
+      }
+      await delay(50);
+    } finally {
+      process.off('uncaughtException', note);
+    }
+    expect(uncaught).toEqual([]);
+  });
 });
