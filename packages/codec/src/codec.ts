@@ -23,6 +23,6 @@ export async function createCodec(options: CodecOptions = {}): Promise<Codec> {
   };
   return {
     encode: (batch) => encodeBatch(batch, settings),
-    decode: (bytes) => decodeBatch(bytes, compressors),
+    decode: (bytes, { transient = false } = {}) => decodeBatch(bytes, compressors, transient),
   };
 }

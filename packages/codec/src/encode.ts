@@ -1,5 +1,5 @@
 import { PAGE_SIZE, WORD_SIZE } from '@fitdoc/interface';
-import type { Compressor, PageBatch } from '@fitdoc/interface';
+import type { PageBatch } from '@fitdoc/interface';
 import { compressTransiently } from './compressors/transient.js';
 import { separateCopies } from './copies.js';
 import { encodeGfns } from './gfns.js';
@@ -14,25 +14,15 @@ import {
   TRANSFORM_NONE,
   TRANSFORM_SHUFFLE,
 } from './layout.js';
-import type { Scratch } from './scratch.js';
+import type { EncodeSettings } from './encode-settings.js';
 import { checkShape } from './shape.js';
 import { shuffle } from './shuffle.js';
 import { shufflePays } from './shuffle-choice.js';
-import type { EncodedBatch, ShuffleChoice } from './types.js';
+import type { EncodedBatch } from './types.js';
 import type { SparseWords } from './zero-words.js';
 import { hasZeroWords, separateZeroWords } from './zero-words.js';
 
 const NOTHING = new Uint8Array(0);
-
-/** How one codec encodes. */
-export interface EncodeSettings {
-  readonly compressor: Compressor;
-  readonly level: number;
-  /** The level for the column of whole pages. */
-  readonly pagesLevel: number;
-  readonly shuffle: ShuffleChoice;
-  readonly scratch: Scratch;
-}
 
 interface StoredColumn {
   readonly name: ColumnName;
@@ -93,7 +83,8 @@ function storeColumn(name: ColumnName, raw: Uint8Array, settings: EncodeSettings
   const shuffled = name === 'words' && shufflePays(raw, settings);
   const transform = shuffled ? TRANSFORM_SHUFFLE : TRANSFORM_NONE;
   const level = name === 'pages' ? settings.pagesLevel : settings.level;
-  const compressed = compressTransiently(settings.compressor, shuffled ? shuffle(raw) : raw, level);
+  const input = shuffled ? shuffle(raw, settings.scratch.take('shuffled', rawLength)) : raw;
+  const compressed = compressTransiently(settings.compressor, input, level);
   if (compressed.length < rawLength) {
     const stored = settings.scratch.take(`stored ${name}`, compressed.length);
     stored.set(compressed);

@@ -1,6 +1,6 @@
 import { WORD_SIZE } from '@fitdoc/interface';
 import { compressTransiently } from './compressors/transient.js';
-import type { EncodeSettings } from './encode.js';
+import type { EncodeSettings } from './encode-settings.js';
 import { shuffle } from './shuffle.js';
 
 const SAMPLE_PARTS = 4;

@@ -2,10 +2,9 @@ import { WORD_SIZE } from '@fitdoc/interface';
 
 /**
  * Groups bytes by their place in the word: first byte 0 of every word, then byte 1, up to byte 7. Requires a
- * multiple of 8 bytes. In numbers of like size the upper bytes then stand together, and compress.
+ * multiple of 8 bytes, and `out` of as many. In numbers of like size the upper bytes then stand together, and compress.
  */
-export function shuffle(bytes: Uint8Array): Uint8Array {
-  const out = new Uint8Array(bytes.length);
+export function shuffle(bytes: Uint8Array, out: Uint8Array = new Uint8Array(bytes.length)): Uint8Array {
   const [a, b, c, d, e, f, g, h] = lanes(out);
   // Written out because the engine then moves about 1 GB/s, twice what an inner loop gets.
   for (let word = 0, at = 0; at < bytes.length; word += 1, at += WORD_SIZE) {

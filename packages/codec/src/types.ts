@@ -37,6 +37,11 @@ export interface EncodedBatch {
   readonly columns: readonly ColumnReport[];
 }
 
+export interface DecodeOptions {
+  /** What is largest of it may lie in memory that the codec's next call overwrites, which spares a copy. Default false. */
+  readonly transient?: boolean;
+}
+
 /** Turns batches into bytes and back. Synchronous; for one thread at a time, so make one in each worker. */
 export interface Codec {
   /**
@@ -48,5 +53,5 @@ export interface Codec {
    * Reads what any codec encoded, whatever this one's options. The result is the caller's own memory and
    * never more than about 5 MiB. Throws CODEC_DAMAGED, or CODEC_UNKNOWN for a method that is not there.
    */
-  decode(bytes: Uint8Array): PageBatch;
+  decode(bytes: Uint8Array, options?: DecodeOptions): PageBatch;
 }

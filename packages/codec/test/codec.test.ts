@@ -17,6 +17,7 @@ describe.each(ways)('a codec with $compressor, shuffle $shuffle', (options) => {
       fc.property(anyBatch(), (batch) => {
         const encoded = codec.encode(batch);
         expect(sameBatch(codec.decode(encoded.bytes), batch)).toBe(true);
+        expect(sameBatch(codec.decode(encoded.bytes, { transient: true }), batch)).toBe(true);
       }),
       { numRuns: 60 },
     );
@@ -25,7 +26,9 @@ describe.each(ways)('a codec with $compressor, shuffle $shuffle', (options) => {
   it('takes the largest batch, and an empty one', async () => {
     const codec = await createCodec(options);
     for (const batch of [fullBatch(), buildBatch({ pages: [], firstGfn: 0, seed: 1 })]) {
-      expect(sameBatch(codec.decode(codec.encode(batch).bytes), batch)).toBe(true);
+      const { bytes } = codec.encode(batch);
+      for (const transient of [false, true])
+        expect(sameBatch(codec.decode(bytes, { transient }), batch)).toBe(true);
     }
   });
 });
@@ -38,7 +41,9 @@ describe('a codec', () => {
     );
     for (const writer of codecs) {
       const { bytes } = writer.encode(batch);
-      for (const reader of codecs) expect(sameBatch(reader.decode(bytes), batch)).toBe(true);
+      for (const reader of codecs)
+        for (const transient of [false, true])
+          expect(sameBatch(reader.decode(bytes, { transient }), batch)).toBe(true);
     }
   });
 

@@ -33,22 +33,23 @@ export async function createZstdCompressor(
   const binding = implementation === 'node' ? nodeBinding() : await wasmBinding();
   const compressTransiently = (input: Uint8Array, level: number): Uint8Array =>
     binding.compress(input, Math.min(HIGHEST_LEVEL, Math.max(LOWEST_LEVEL, Math.round(level))));
+  const decompressTransiently = (input: Uint8Array, rawLength: number): Uint8Array => {
+    let raw: Uint8Array;
+    try {
+      raw = binding.decompress(input, rawLength);
+    } catch (error) {
+      throw damaged('a zstd frame cannot be read', error);
+    }
+    if (raw.length !== rawLength) throw damaged('a zstd frame holds another number of bytes than it should');
+    return raw;
+  };
   const compressor: TransientCompressor = {
     specificationVersion: 'compressor-v1',
     name: 'zstd',
     compressTransiently,
     compress: (input, level) => ownBytes(compressTransiently(input, level)),
-    decompress(input, rawLength) {
-      let raw: Uint8Array;
-      try {
-        raw = binding.decompress(input, rawLength);
-      } catch (error) {
-        throw damaged('a zstd frame cannot be read', error);
-      }
-      if (raw.length !== rawLength)
-        throw damaged('a zstd frame holds another number of bytes than it should');
-      return ownBytes(raw);
-    },
+    decompressTransiently,
+    decompress: (input, rawLength) => ownBytes(decompressTransiently(input, rawLength)),
   };
   return compressor;
 }
