@@ -1,9 +1,11 @@
-import { PAGE_SIZE, totalPages, WORD_SIZE } from '@fitdoc/interface';
+import { PAGE_SIZE, totalPages, WORD_SIZE, type Json } from '@fitdoc/interface';
 import { concat, dataView, fromHex, isZero, readSafeUint64, toHex } from './bytes.js';
 import { decodeJson, encodeJson } from './canonical-json.js';
+import { disksFromJson, disksToJson } from './disk-table.js';
+import { checkDerivation, readDerivation, readMerges } from './derived.js';
 import { beyondLimit, damaged, invalid } from './failures.js';
 import { Fields } from './fields.js';
-import { FORMAT_VERSION, HASH_SIZE } from './layout.js';
+import { DISKLESS_VERSION, FORMAT_VERSION, HASH_SIZE } from './layout.js';
 import { LIMITS } from './limits.js';
 import { machineFromJson, machineToJson } from './machine-info.js';
 import { idOf } from './seal.js';
@@ -21,7 +23,9 @@ export function completeHeader(header: NewCheckpointHeader): CheckpointHeader {
     return floor;
   };
   const wrong = (name: string) => invalid(`The header's ${name} is not what this writer writes.`);
-  if ((header.formatVersion ?? FORMAT_VERSION) !== FORMAT_VERSION) throw wrong('formatVersion');
+  const { disks = [], ...rest } = header;
+  const formatVersion = disks.length > 0 ? FORMAT_VERSION : DISKLESS_VERSION;
+  if ((header.formatVersion ?? formatVersion) !== formatVersion) throw wrong('formatVersion');
   if ((header.pageSize ?? PAGE_SIZE) !== PAGE_SIZE) throw wrong('pageSize');
   if ((header.wordSize ?? WORD_SIZE) !== WORD_SIZE) throw wrong('wordSize');
   if ((header.kind === 'increment') !== (header.parent !== undefined)) {
@@ -40,10 +44,13 @@ export function completeHeader(header: NewCheckpointHeader): CheckpointHeader {
   if (superseded.length > LIMITS.superseded || superseded.some((hash) => !CONTENT_HASH.test(hash))) {
     throw invalid(`A checkpoint supersedes at most ${LIMITS.superseded} others, named by content hash.`);
   }
+  checkDerivation(header);
   if (!Number.isSafeInteger(header.sequence) || header.sequence < 0) throw wrong('sequence');
+  if (disks.length > 0) disksFromJson(disksToJson(disks) as Json[], header.kind === 'base', invalid);
   return {
-    ...header,
-    formatVersion: FORMAT_VERSION,
+    ...rest,
+    ...(disks.length > 0 ? { disks } : {}),
+    formatVersion,
     pageSize: PAGE_SIZE,
     wordSize: WORD_SIZE,
     createdAtMs: whole('createdAtMs', header.createdAtMs),
@@ -51,11 +58,14 @@ export function completeHeader(header: NewCheckpointHeader): CheckpointHeader {
   };
 }
 
-/** The payload of a HEAD record: 80 fixed bytes, then JSON with the machine, the tool and what it supersedes. */
+/** The payload of a HEAD record: 80 fixed bytes, then JSON with the machine, the tool and what it stands for. */
 export function encodeHeader(header: CheckpointHeader): Uint8Array {
   const json = encodeJson({
     machine: machineToJson(header.machine, (message) => invalid(message)),
     ...(header.supersedes?.length ? { supersedes: [...header.supersedes] } : {}),
+    ...(header.state === undefined ? {} : { state: header.state, role: header.role }),
+    ...(header.merges?.length ? { merges: [...header.merges] } : {}),
+    ...(header.disks ? { disks: disksToJson(header.disks) } : {}),
     tool: header.tool,
   });
   const fixed = new Uint8Array(FIXED_SIZE);
@@ -95,6 +105,12 @@ export function decodeHeader(payload: Uint8Array, formatVersion: number): Checkp
   if (kind === undefined || (kind === 'base') !== isZero(hash)) throw bad('kind and parent.');
   const contentHash = toHex(hash);
   const supersedes = fields.texts('supersedes', LIMITS.superseded, CONTENT_HASH);
+  const derivation = readDerivation(fields, { kind, supersedes }, kind === 'base' ? undefined : contentHash);
+  const merges = readMerges(fields, derivation.state !== undefined);
+  const disks =
+    formatVersion > DISKLESS_VERSION
+      ? disksFromJson(fields.list('disks', LIMITS.disks), kind === 'base', bad)
+      : undefined;
   return {
     formatVersion,
     machine,
@@ -106,6 +122,9 @@ export function decodeHeader(payload: Uint8Array, formatVersion: number): Checkp
     capturedAtMs,
     kind,
     ...(supersedes.length > 0 ? { supersedes } : {}),
+    ...derivation,
+    ...(merges.length > 0 ? { merges } : {}),
+    ...(disks ? { disks } : {}),
     tool: fields.text('tool'),
   };
 }

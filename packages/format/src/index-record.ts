@@ -1,17 +1,27 @@
 import { MAX_BATCH_PAGES } from '@fitdoc/interface';
 import { dataView } from './bytes.js';
 import { beyondLimit, damaged } from './failures.js';
-import { HASH_SIZE, INDEX_ENTRY_SIZE, isOptional, PREFIX_SIZE, RECORD_BATCH, recordSize } from './layout.js';
+import {
+  HASH_SIZE,
+  INDEX_ENTRY_SIZE,
+  isOptional,
+  PREFIX_SIZE,
+  RECORD_BATCH,
+  RECORD_DISK,
+  recordSize,
+} from './layout.js';
 import { LIMITS } from './limits.js';
 import type { RecordHeader } from './record.js';
 
-/** What the index says of a record. The last three are 0 unless the record is a batch. */
+/** What the index says of a record. Those about pages are 0 unless the record is a batch, of memory or of a disk. */
 export interface IndexEntry extends RecordHeader {
   readonly offset: number;
   readonly hash: Uint8Array;
   readonly firstGfn: number;
   readonly lastGfn: number;
   readonly pages: number;
+  /** Which numbering the pages are of: 0 the memory's, else that of a disk's span. */
+  readonly space: number;
 }
 
 /** Collects index entries as they will be written: 72 bytes a record and nothing else. */
@@ -50,27 +60,24 @@ function writeEntry(target: Uint8Array, entry: IndexEntry): void {
   view.setUint32(24, entry.firstGfn, true);
   view.setUint32(28, entry.lastGfn, true);
   view.setUint32(32, entry.pages, true);
+  view.setUint32(36, entry.space, true);
   target.set(entry.hash, 40);
 }
 
 /**
  * Reads an INDX record's payload: the records tile the object from its prefix up to `indexOffset`, and batches
- * are in ascending, disjoint order within `memoryPages`. FORMAT_DAMAGED otherwise.
+ * are in ascending, disjoint order, those of disks space after space. FORMAT_DAMAGED otherwise.
  */
 export function decodeIndex(payload: Uint8Array, indexOffset: number): IndexEntry[] {
   if (payload.length % INDEX_ENTRY_SIZE !== 0) throw damaged('The index has an odd length.');
   const view = dataView(payload);
   const entries: IndexEntry[] = [];
-  let [offset, nextGfn] = [PREFIX_SIZE, 0];
+  let offset = PREFIX_SIZE;
+  const order = new BatchOrder();
   for (let at = 0; at < payload.length; at += INDEX_ENTRY_SIZE) {
     const entry = readEntry(payload, view, at);
-    const batch = entry.type === RECORD_BATCH;
-    if (entry.offset !== offset || view.getUint32(at + 36, true) !== 0) throw badEntry(entries.length);
-    if (batch ? !isBatchRange(entry, nextGfn) : entry.firstGfn + entry.lastGfn + entry.pages !== 0) {
-      throw badEntry(entries.length);
-    }
+    if (entry.offset !== offset || !order.admits(entry)) throw badEntry(entries.length);
     offset += recordSize(entry.length);
-    if (batch) nextGfn = entry.lastGfn + 1;
     entries.push(entry);
   }
   if (offset !== indexOffset) throw damaged('The index does not account for all of the object.');
@@ -86,8 +93,30 @@ function readEntry(payload: Uint8Array, view: DataView, at: number): IndexEntry 
     firstGfn: view.getUint32(at + 24, true),
     lastGfn: view.getUint32(at + 28, true),
     pages: view.getUint32(at + 32, true),
+    space: view.getUint32(at + 36, true),
     hash: payload.subarray(at + 40, at + 40 + HASH_SIZE),
   };
+}
+
+/** Holds batches against their order: the memory's among themselves, and those of disks among themselves. */
+class BatchOrder {
+  #nextGfn = 0;
+  #space = 1;
+  #nextBlock = 0;
+
+  admits(entry: IndexEntry): boolean {
+    const { type, space, lastGfn } = entry;
+    if (type === RECORD_BATCH) {
+      if (space !== 0 || !isBatchRange(entry, this.#nextGfn)) return false;
+      this.#nextGfn = lastGfn + 1;
+      return true;
+    }
+    if (type !== RECORD_DISK) return entry.firstGfn + lastGfn + entry.pages + space === 0;
+    if (space > this.#space) [this.#space, this.#nextBlock] = [space, 0];
+    if (space !== this.#space || !isBatchRange(entry, this.#nextBlock)) return false;
+    this.#nextBlock = lastGfn + 1;
+    return true;
+  }
 }
 
 function isBatchRange(entry: IndexEntry, nextGfn: number): boolean {

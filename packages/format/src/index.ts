@@ -1,9 +1,10 @@
+export { machineFromJson, machineToJson } from './machine-info.js';
 export { FORMAT_VERSION, OLDEST_FORMAT_VERSION } from './layout.js';
 export { LIMITS } from './limits.js';
 export { bytesSource, storeSource, type RangedSource } from './ranged-source.js';
 export { CheckpointReader, openCheckpoint, type OpenOptions, type ReadOptions } from './reader.js';
 export { verifyCheckpoint } from './salvage.js';
-export { sealBatch, type RecordSeal } from './seal.js';
+export { idOf, sealBatch, type RecordSeal } from './seal.js';
 export { readCheckpointStream, type StreamItem } from './stream-reader.js';
 export { readSummary, type TailOptions } from './tail.js';
 export type * from './types.js';

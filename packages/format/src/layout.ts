@@ -1,5 +1,7 @@
-/** The newest format version: the one that the writer writes. */
-export const FORMAT_VERSION = 1;
+/** The newest format version: that of checkpoints which hold disks. */
+export const FORMAT_VERSION = 2;
+/** The version of checkpoints without disks, so that readers of before still read those. */
+export const DISKLESS_VERSION = 1;
 /** The oldest format version that the reader reads. */
 export const OLDEST_FORMAT_VERSION = 1;
 
@@ -32,6 +34,7 @@ const typeOf = (name: string): number =>
 /** Record types: four ASCII characters read as a little-endian number. */
 export const RECORD_HEADER = typeOf('HEAD');
 export const RECORD_BATCH = typeOf('BTCH');
+export const RECORD_DISK = typeOf('DISK');
 export const RECORD_DEVICE_STATE = typeOf('DEVS');
 export const RECORD_EXTENSION = typeOf('EXTN');
 export const RECORD_INDEX = typeOf('INDX');

@@ -1,6 +1,7 @@
 import { isFitdocError, totalPages } from '@fitdoc/interface';
 import { equalBytes } from './bytes.js';
 import { canonicalJson } from './canonical-json.js';
+import { checkDiskTotals } from './disk-totals.js';
 import { beyondLimit, damaged, unsupported } from './failures.js';
 import { decodeHeader } from './header-record.js';
 import { decodeIndex, type IndexEntry } from './index-record.js';
@@ -10,6 +11,7 @@ import {
   PREFIX_SIZE,
   RECORD_BATCH,
   RECORD_DEVICE_STATE,
+  RECORD_DISK,
   RECORD_END,
   RECORD_EXTENSION,
   RECORD_HEADER,
@@ -39,6 +41,7 @@ const HEAD_READ = 16 << 10;
 const CAPS: Readonly<Record<number, number>> = {
   [RECORD_HEADER]: LIMITS.header,
   [RECORD_BATCH]: LIMITS.batch,
+  [RECORD_DISK]: LIMITS.blocks,
   [RECORD_DEVICE_STATE]: LIMITS.deviceStateRecord,
   [RECORD_EXTENSION]: LIMITS.extension,
 };
@@ -127,13 +130,14 @@ async function readHeader(
 export function checkTotals(
   header: CheckpointHeader,
   stored: StoredSummary,
-  entries: readonly Pick<IndexEntry, 'type' | 'pages' | 'lastGfn'>[],
+  entries: readonly IndexEntry[],
 ): void {
   const batches = entries.filter(({ type }) => type === RECORD_BATCH);
   const last = batches.at(-1);
   if (last && last.lastGfn >= totalPages(header.machine.regions)) {
     throw damaged(`A batch holds page ${last.lastGfn}, which the machine has not.`);
   }
+  checkDiskTotals(header, stored, entries);
   const states = entries.filter(({ type }) => type === RECORD_DEVICE_STATE).length;
   if (states > 1) throw damaged('The checkpoint has more than one device state.');
   const essentials = headerEssentials(header);
@@ -144,8 +148,12 @@ export function checkTotals(
   const agrees =
     canonicalJson(repeated) === canonicalJson(essentials) &&
     (stored.supersedes === undefined) === (header.supersedes === undefined) &&
+    (stored.state === undefined) === (header.state === undefined) &&
     stored.batches === batches.length &&
     stored.pages === pages &&
     stored.pages === stored.wordPages + stored.wholePages + stored.zeroPages;
   if (!agrees) throw damaged('The summary does not agree with header and index.');
+  if (stored.state !== undefined && stored.deviceStateDelta) {
+    throw damaged('The device state of a derived checkpoint must stand alone.');
+  }
 }

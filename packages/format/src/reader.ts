@@ -1,6 +1,8 @@
 import { throwIfAborted, type DeviceState, type PageBatch } from '@fitdoc/interface';
 import { decodeBatch } from './batch-check.js';
+import { blocksOf } from './blocks-record.js';
 import { equalBytes } from './bytes.js';
+import { spansOf } from './disk-table.js';
 import { codecOr } from './default-codec.js';
 import { checkDeviceState, decodeDeviceState, decodeDeviceStateInfo } from './device-decode.js';
 import { decodeExtension } from './extension-record.js';
@@ -11,6 +13,7 @@ import {
   isOptional,
   RECORD_BATCH,
   RECORD_DEVICE_STATE,
+  RECORD_DISK,
   RECORD_EXTENSION,
   recordSize,
   typeName,
@@ -20,7 +23,15 @@ import { readExactly, type RangedSource } from './ranged-source.js';
 import { openWholeRecord } from './record.js';
 import { strongHash } from './seal.js';
 import type { TailOptions } from './tail.js';
-import type { BatchCodec, BatchEntry, CheckpointHeader, CheckpointSummary, Extension } from './types.js';
+import type {
+  BatchCodec,
+  BatchEntry,
+  CheckpointHeader,
+  CheckpointSummary,
+  DiskReader,
+  DiskSpan,
+  Extension,
+} from './types.js';
 import { verifyRecords, type VerifyOptions, type VerifyReport } from './verify.js';
 
 export interface OpenOptions extends TailOptions {
@@ -60,6 +71,8 @@ export class CheckpointReader {
   readonly summary: CheckpointSummary;
   /** In ascending gfn order, disjoint. */
   readonly batches: readonly BatchEntry[];
+  /** The disks that it holds, each with its batches; none in a checkpoint of memory alone. */
+  readonly disks: readonly DiskReader[];
   readonly #batchEntries: readonly IndexEntry[];
 
   /** @internal */
@@ -71,9 +84,35 @@ export class CheckpointReader {
     this.header = structure.header;
     this.summary = structure.summary;
     this.#batchEntries = structure.entries.filter(({ type }) => type === RECORD_BATCH);
-    this.batches = this.#batchEntries.map(({ firstGfn, lastGfn, pages, offset, length }) => ({
-      ...{ firstGfn, lastGfn, pages, offset, length },
+    this.batches = this.#batchEntries.map(batchEntry);
+    this.disks = this.#diskReaders();
+  }
+
+  #diskReaders(): DiskReader[] {
+    const disks = this.header.disks ?? [];
+    if (disks.length === 0) return [];
+    const places = spansOf(disks);
+    const bySpace = places.map((): IndexEntry[] => []);
+    for (const entry of this.structure.entries)
+      if (entry.type === RECORD_DISK) bySpace[entry.space - 1]?.push(entry);
+    const spans = places.map(({ disk, firstBlock, blocks }, index) => ({
+      disk,
+      span: this.#span(bySpace[index] ?? [], firstBlock, blocks),
     }));
+    return disks.map((disk, number) => ({
+      ...disk,
+      spans: spans.filter((each) => each.disk === number).map(({ span }) => span),
+    }));
+  }
+
+  #span(entries: readonly IndexEntry[], firstBlock: number, blocks: number): DiskSpan {
+    const batches = entries.map(batchEntry);
+    const readEncodedBatch = async (number: number, options: ReadOptions = {}): Promise<Uint8Array> => {
+      const entry = entries[number];
+      if (!entry) throw invalid(`The disk has ${entries.length} batches here, so none of number ${number}.`);
+      return blocksOf(await this.#read(entry, options), entry);
+    };
+    return { firstBlock, blocks, batches, readEncodedBatch };
   }
 
   /**
@@ -160,4 +199,8 @@ export class CheckpointReader {
     }
     return payload;
   }
+}
+
+function batchEntry({ firstGfn, lastGfn, pages, offset, length }: IndexEntry): BatchEntry {
+  return { firstGfn, lastGfn, pages, offset, length };
 }

@@ -4,9 +4,9 @@ import { align8, PREFIX_SIZE, recordSize } from './layout.js';
 import { encodeRecordHeader } from './record.js';
 import { sealRecord, type RecordSeal } from './seal.js';
 
-type GfnRange = Pick<IndexEntry, 'firstGfn' | 'lastGfn' | 'pages'>;
+type GfnRange = Pick<IndexEntry, 'firstGfn' | 'lastGfn' | 'pages' | 'space'>;
 
-const NO_PAGES: GfnRange = { firstGfn: 0, lastGfn: 0, pages: 0 };
+const NO_PAGES: GfnRange = { firstGfn: 0, lastGfn: 0, pages: 0, space: 0 };
 // Up to this (the largest summary: END follows it unpadded), copying a payload costs less than handing out header, payload and padding one by one.
 const COPY_BELOW = 64 << 10;
 

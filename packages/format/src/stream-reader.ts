@@ -1,3 +1,5 @@
+import { decodeBlocks } from './blocks-record.js';
+import { spansOf, type SpanPlace } from './disk-table.js';
 import type { DeviceState, PageBatch } from '@fitdoc/interface';
 import { ByteFeed } from './byte-feed.js';
 import { equalBytes, toHex } from './bytes.js';
@@ -16,7 +18,7 @@ import { decodeRecordHeader, openRecord, type RecordHeader } from './record.js';
 import { contentHashOf, strongHash } from './seal.js';
 import { completeSummary, decodeSummary } from './summary-record.js';
 import type { OpenOptions } from './reader.js';
-import type { CheckpointHeader, CheckpointSummary, Extension } from './types.js';
+import type { CheckpointHeader, CheckpointSummary, Extension, StoredDisk } from './types.js';
 
 /** What a stream holds, in its order: `header` first, `end` last. */
 export type StreamItem =
@@ -26,6 +28,14 @@ export type StreamItem =
       /** As the codec encoded it; a worker may decode it. */
       readonly encoded: Uint8Array;
       /** Decodes it here. The index is then held against its pages too, at the end. */
+      readonly decode: () => Promise<PageBatch>;
+    }
+  | {
+      readonly type: 'blocks';
+      readonly disk: StoredDisk;
+      /** Number of the block that page 0 of the batch stands for. */
+      readonly firstBlock: number;
+      readonly encoded: Uint8Array;
       readonly decode: () => Promise<PageBatch>;
     }
   | {
@@ -46,6 +56,8 @@ interface Seen extends RecordHeader {
     readonly lastGfn: number | undefined;
     readonly pages: number;
   };
+  /** The space of a batch of disk blocks. */
+  space?: number;
 }
 
 /**
@@ -69,6 +81,7 @@ export async function* readCheckpointStream(
 class StreamReader {
   readonly #seen: Seen[] = [];
   #header: CheckpointHeader | undefined;
+  #spans: readonly SpanPlace[] = [];
   #device: ReturnType<typeof decodeDeviceStateInfo> | undefined;
 
   constructor(
@@ -110,9 +123,12 @@ class StreamReader {
     switch (layout.baseType(type)) {
       case layout.RECORD_HEADER:
         this.#header = decodeHeader(payload, version);
+        this.#spans = spansOf(this.#header.disks ?? []);
         return { type: 'header', header: this.#header };
       case layout.RECORD_BATCH:
         return this.#batch(payload);
+      case layout.RECORD_DISK:
+        return this.#blocks(payload);
       case layout.RECORD_DEVICE_STATE: {
         const info = (this.#device = decodeDeviceStateInfo(payload));
         const decode = async (previous?: readonly DeviceState[]) =>
@@ -131,7 +147,18 @@ class StreamReader {
     }
   }
 
-  #batch(encoded: Uint8Array): StreamItem {
+  #blocks(payload: Uint8Array): StreamItem {
+    const { space, encoded } = decodeBlocks(payload);
+    const place = this.#spans[space - 1];
+    const disk = this.#header?.disks?.[place?.disk ?? 0];
+    if (!place || !disk) throw damaged('Blocks of a disk that the checkpoint has not.');
+    const seen = this.#seen.at(-1);
+    if (seen) seen.space = space;
+    const { decode } = this.#batch(encoded);
+    return { type: 'blocks', disk, firstBlock: place.firstBlock, encoded, decode };
+  }
+
+  #batch(encoded: Uint8Array): Extract<StreamItem, { type: 'batch' }> {
     const seen = this.#seen.at(-1);
     const decode = async () => {
       const batch = (await codecOr(this.options.codec)).decode(encoded);
@@ -184,6 +211,7 @@ class StreamReader {
         seen.type === entry.type &&
         seen.length === entry.length &&
         seen.checksum === entry.checksum &&
+        (seen.space ?? 0) === entry.space &&
         equalBytes(seen.hash, entry.hash);
       const held = seen?.held ?? entry;
       const holds =

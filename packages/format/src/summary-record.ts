@@ -1,5 +1,6 @@
 import { totalPages } from '@fitdoc/interface';
 import { decodeJson, encodeJson } from './canonical-json.js';
+import { readDerivation } from './derived.js';
 import { beyondLimit, damaged, invalid } from './failures.js';
 import { Fields } from './fields.js';
 import { LIMITS } from './limits.js';
@@ -22,7 +23,14 @@ export interface Totals {
   batches: number;
   deviceStateBytes: number;
   deviceStateDelta: boolean;
+  disks?: number;
+  diskBatches?: number;
+  diskBlocks?: number;
+  diskBytes?: number;
 }
+
+/** Members that are there when the checkpoint holds disks. */
+export const DISK_TOTALS = ['disks', 'diskBatches', 'diskBlocks', 'diskBytes'] as const;
 
 const HASH = /^[0-9a-f]{64}$/;
 
@@ -38,6 +46,7 @@ export function headerEssentials(header: CheckpointHeader): Partial<StoredSummar
     kind: header.kind,
     ...(header.parent ? { parentContentHash: header.parent.contentHash } : {}),
     ...(header.supersedes?.length ? { supersedes: header.supersedes } : {}),
+    ...(header.state === undefined ? {} : { state: header.state, role: header.role }),
     createdAtMs: header.createdAtMs,
     capturedAtMs: header.capturedAtMs,
   };
@@ -71,6 +80,7 @@ export function decodeSummary(payload: Uint8Array): StoredSummary {
     kind,
     ...(parentContentHash === undefined ? {} : { parentContentHash }),
     ...(supersedes.length > 0 ? { supersedes } : {}),
+    ...readDerivation(fields, { kind, supersedes }, parentContentHash),
     createdAtMs: fields.count('createdAtMs'),
     capturedAtMs: fields.count('capturedAtMs'),
     pages: fields.count('pages'),
@@ -82,8 +92,14 @@ export function decodeSummary(payload: Uint8Array): StoredSummary {
     deviceStateBytes: fields.count('deviceStateBytes'),
     deviceStateDelta: fields.flag('deviceStateDelta'),
     batches: fields.count('batches'),
+    ...diskTotals(fields),
     metrics: fields.record('metrics'),
   };
+}
+
+function diskTotals(fields: Fields): Partial<Record<(typeof DISK_TOTALS)[number], number>> {
+  if (!fields.has('disks')) return {};
+  return Object.fromEntries(DISK_TOTALS.map((name) => [name, fields.count(name)]));
 }
 
 /** The summary as callers see it. */

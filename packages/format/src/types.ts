@@ -9,6 +9,25 @@ export interface CheckpointReference {
   readonly contentHash: string;
 }
 
+/**
+ * What a derived checkpoint was made for: `shortcut`, a way past finer ones that stay beside it; `merged`, the
+ * one way to a state whose finer increments go; `base`, a state without a parent.
+ */
+export type DerivedRole = 'shortcut' | 'merged' | 'base';
+
+/** A disk that a checkpoint holds. */
+export interface StoredDisk {
+  /** Unlike that of any other disk of the checkpoint. */
+  readonly name: string;
+  /** At most 16 TiB. What the last block holds beyond it is zero. */
+  readonly sizeBytes: number;
+  /**
+   * `full`: a block that no batch holds is zero, whatever the parent says. `increment`: it is the parent's, and zero
+   * where the parent's disk ended before it.
+   */
+  readonly kind: 'full' | 'increment';
+}
+
 /** What a checkpoint is of, and where in its chain it stands. */
 export interface CheckpointHeader {
   readonly formatVersion: number;
@@ -32,6 +51,18 @@ export interface CheckpointHeader {
    * child of this one. None where absent.
    */
   readonly supersedes?: readonly string[];
+  /**
+   * In a derived checkpoint (one made of others) only: the content hash of the captured checkpoint whose state
+   * this one shows, which may be gone. Its `parent` then names a state likewise, and its device state stands
+   * alone. Absent in captured ones; never together with `supersedes`.
+   */
+  readonly state?: string;
+  /** What a derived checkpoint was made for; there exactly when `state` is. `base` exactly when it is a base. */
+  readonly role?: DerivedRole;
+  /** Content hashes of the checkpoints that a derived one was made of, for audit while those live. */
+  readonly merges?: readonly string[];
+  /** The disks whose content it holds, of the same instant as the memory. None where absent. */
+  readonly disks?: readonly StoredDisk[];
   /** Name and version of the program that wrote it. */
   readonly tool: string;
 }
@@ -67,6 +98,17 @@ export type ContentItem =
       readonly gfns: Uint32Array;
       /** What `sealBatch(encoded.bytes)` gave, where a worker computed it already. */
       readonly seal?: RecordSeal;
+    }
+  | {
+      /** Blocks of a disk, as a batch of pages. In the order of the header's disks, and ascending in each. */
+      readonly type: 'blocks';
+      /** The disk's place in the header's `disks`. */
+      readonly disk: number;
+      /** The span of the disk; see `DiskSpan`. */
+      readonly span: number;
+      readonly encoded: EncodedPages;
+      /** Numbers of the blocks, counted from the first of the span. */
+      readonly gfns: Uint32Array;
     }
   | {
       /** At most once. */
@@ -106,6 +148,10 @@ export interface CheckpointSummary extends CheckpointReference {
   readonly parentContentHash?: string;
   /** As in the header. */
   readonly supersedes?: readonly string[];
+  /** As in the header. */
+  readonly state?: string;
+  /** As in the header. */
+  readonly role?: DerivedRole;
   readonly createdAtMs: number;
   readonly capturedAtMs: number;
   /** Size of the whole object. */
@@ -122,7 +168,32 @@ export interface CheckpointSummary extends CheckpointReference {
   /** Whether the device state needs the parent's to be rebuilt. */
   readonly deviceStateDelta: boolean;
   readonly batches: number;
+  /** Disks whose content it holds; absent, as the next three, where there are none. */
+  readonly disks?: number;
+  readonly diskBatches?: number;
+  /** Blocks in all batches of disks. */
+  readonly diskBlocks?: number;
+  /** Bytes of those batches as they are stored. */
+  readonly diskBytes?: number;
   readonly metrics: Metrics;
+}
+
+/** Batches of pages that are numbered by themselves: the memory's, or those of a span of a disk. */
+export interface PageSpace {
+  /** In ascending order, disjoint. */
+  readonly batches: readonly BatchEntry[];
+  readEncodedBatch(number: number, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
+}
+
+/** 2^30 blocks of a disk (4 TiB), or fewer at its end: as many as one numbering of pages can name. */
+export interface DiskSpan extends PageSpace {
+  readonly firstBlock: number;
+  readonly blocks: number;
+}
+
+/** A disk of an open checkpoint. */
+export interface DiskReader extends StoredDisk {
+  readonly spans: readonly DiskSpan[];
 }
 
 /** Where a batch lies. */

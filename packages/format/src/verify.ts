@@ -1,5 +1,6 @@
 import { isFitdocError, throwIfAborted, type ErrorCode, type Progress } from '@fitdoc/interface';
 import { decodeBatch } from './batch-check.js';
+import { blocksOf } from './blocks-record.js';
 import { ContentTotals } from './content-totals.js';
 import { equalBytes } from './bytes.js';
 import { checkDeviceState, decodeDeviceStateInfo } from './device-decode.js';
@@ -11,6 +12,7 @@ import {
   isOptional,
   RECORD_BATCH,
   RECORD_DEVICE_STATE,
+  RECORD_DISK,
   RECORD_EXTENSION,
   recordSize,
   typeName,
@@ -83,7 +85,7 @@ function choose(entries: readonly IndexEntry[], sample: number): readonly IndexE
   let next = Math.random() * step;
   let batch = 0;
   return entries.filter(({ type }) => {
-    if (type !== RECORD_BATCH) return true;
+    if (type !== RECORD_BATCH && type !== RECORD_DISK) return true;
     const chosen = batch >= Math.floor(next);
     if (chosen) next += step;
     batch += 1;
@@ -105,6 +107,7 @@ async function check(
     if (!equalBytes(strongHash(payload), entry.hash))
       throw damaged('The record does not match its strong hash.');
     if (entry.type === RECORD_BATCH) totals.add(decodeBatch(payload, entry, codec));
+    if (entry.type === RECORD_DISK) decodeBatch(blocksOf(payload, entry), entry, codec);
     if (entry.type === RECORD_DEVICE_STATE) checkDeviceState(decodeDeviceStateInfo(payload), structure);
     if (baseType(entry.type) === RECORD_EXTENSION) decodeExtension(payload, !isOptional(entry.type));
     return undefined;
@@ -122,6 +125,6 @@ export function findingOf(error: Error, entry?: IndexEntry): Finding {
   const code = isFitdocError(error) ? error.code : 'FORMAT_DAMAGED';
   if (!entry) return { code, message: error.message };
   const { firstGfn, lastGfn, pages, offset } = entry;
-  const batch = entry.type === RECORD_BATCH ? { firstGfn, lastGfn, pages } : {};
+  const batch = entry.type === RECORD_BATCH || entry.type === RECORD_DISK ? { firstGfn, lastGfn, pages } : {};
   return { code, message: error.message, record: typeName(entry.type), offset, ...batch };
 }

@@ -1,17 +1,19 @@
 import { FitdocError, MAX_BATCH_PAGES, throwIfAborted, totalPages } from '@fitdoc/interface';
+import { encodeBlocks } from './blocks-record.js';
 import { concat, fromHex, toHex } from './bytes.js';
 import { codecOr } from './default-codec.js';
 import { encodeDeviceState } from './device-encode.js';
+import { spansOf, type SpanPlace } from './disk-table.js';
 import { encodeEnd } from './end-record.js';
 import { encodeExtension } from './extension-record.js';
 import { beyondLimit, invalid } from './failures.js';
 import { completeHeader, encodeHeader } from './header-record.js';
 import {
   END_SIZE,
-  FORMAT_VERSION,
   OPTIONAL_BIT,
   RECORD_BATCH,
   RECORD_DEVICE_STATE,
+  RECORD_DISK,
   RECORD_EXTENSION,
   RECORD_HEADER,
   RECORD_INDEX,
@@ -27,6 +29,7 @@ import type {
   CheckpointHeader,
   CheckpointSummary,
   ContentItem,
+  EncodedPages,
   Metrics,
   NewCheckpointHeader,
 } from './types.js';
@@ -69,7 +72,10 @@ export function writeCheckpoint(
 
   async function* run(): AsyncGenerator<Uint8Array, void> {
     try {
-      yield concat([encodePrefix(), ...writer.sink.record(RECORD_HEADER, headerPayload)]);
+      yield concat([
+        encodePrefix(writer.header.formatVersion),
+        ...writer.sink.record(RECORD_HEADER, headerPayload),
+      ]);
       for await (const item of content) {
         throwIfAborted(options.signal);
         yield* await writer.item(item);
@@ -96,7 +102,10 @@ class CheckpointWriter {
     ...{ deviceStateBytes: 0, deviceStateDelta: false },
   };
   readonly #memoryPages: number;
+  readonly #spans: readonly SpanPlace[];
   #nextGfn = 0;
+  #space = 1;
+  #nextBlock = 0;
   #hasDeviceState = false;
   #metrics: Metrics = {};
 
@@ -105,12 +114,18 @@ class CheckpointWriter {
     private readonly options: WriteOptions,
   ) {
     this.#memoryPages = totalPages(header.machine.regions);
+    const { disks } = header;
+    this.#spans = spansOf(disks ?? []);
+    if (disks)
+      Object.assign(this.#totals, { disks: disks.length, diskBatches: 0, diskBlocks: 0, diskBytes: 0 });
   }
 
   async item(item: ContentItem): Promise<Uint8Array[]> {
     switch (item.type) {
       case 'batch':
         return this.#batch(item);
+      case 'blocks':
+        return this.#blocks(item);
       case 'deviceState':
         return this.#deviceState(item);
       case 'metrics':
@@ -124,17 +139,10 @@ class CheckpointWriter {
   }
 
   #batch({ encoded, gfns, seal }: Extract<ContentItem, { type: 'batch' }>): Uint8Array[] {
-    const [firstGfn, lastGfn] = [gfns[0], gfns.at(-1)];
-    if (firstGfn === undefined || lastGfn === undefined) throw invalid('A batch holds no page.');
-    if (gfns.length > MAX_BATCH_PAGES) throw invalid(`A batch holds more than ${MAX_BATCH_PAGES} pages.`);
-    if (encoded.pages !== gfns.length) throw invalid('A batch has another number of pages than of gfns.');
-    if (firstGfn < this.#nextGfn)
-      throw invalid(`The batch from page ${firstGfn} comes too late, or overlaps.`);
-    if (lastGfn - firstGfn < gfns.length - 1)
-      throw invalid(`The pages from ${firstGfn} are not in ascending order.`);
+    const range = rangeOf(encoded, gfns, this.#nextGfn);
+    const { firstGfn, lastGfn } = range;
     if (lastGfn >= this.#memoryPages) throw invalid(`The machine has no page ${lastGfn}.`);
     const { bytes } = encoded;
-    if (bytes.length > LIMITS.batch) throw beyondLimit('An encoded batch', bytes.length, LIMITS.batch);
     if (seal && recordChecksum(RECORD_BATCH, bytes) !== seal.checksum)
       throw invalid('The seal is of other bytes.');
     const names = ['pages', 'rawBytes', 'changedWords', 'wholePages', 'zeroPages'] as const;
@@ -145,7 +153,25 @@ class CheckpointWriter {
     }
     this.#totals.batches += 1;
     this.#nextGfn = lastGfn + 1;
-    return this.sink.record(RECORD_BATCH, bytes, { firstGfn, lastGfn, pages: gfns.length }, seal);
+    return this.sink.record(RECORD_BATCH, bytes, { firstGfn, lastGfn, pages: gfns.length, space: 0 }, seal);
+  }
+
+  #blocks({ disk, span, encoded, gfns }: Extract<ContentItem, { type: 'blocks' }>): Uint8Array[] {
+    const place = this.#spans.findIndex((each) => each.disk === disk) + span;
+    const found = this.#spans[place];
+    if (found?.disk !== disk) throw invalid(`The checkpoint has no span ${span} of a disk ${disk}.`);
+    const space = place + 1;
+    if (space > this.#space) [this.#space, this.#nextBlock] = [space, 0];
+    if (space < this.#space) throw invalid(`Blocks of disk ${disk} come too late.`);
+    const range = rangeOf(encoded, gfns, this.#nextBlock);
+    if (range.lastGfn >= found.blocks) throw invalid(`Disk ${disk} has no block ${range.lastGfn}.`);
+    this.#nextBlock = range.lastGfn + 1;
+    const payload = encodeBlocks(space, encoded.bytes);
+    const totals = this.#totals as Required<Totals>;
+    totals.diskBatches += 1;
+    totals.diskBlocks += gfns.length;
+    totals.diskBytes += payload.length;
+    return this.sink.record(RECORD_DISK, payload, { ...range, pages: gfns.length, space });
   }
 
   async #deviceState(item: Extract<ContentItem, { type: 'deviceState' }>): Promise<Uint8Array[]> {
@@ -153,7 +179,9 @@ class CheckpointWriter {
     this.#hasDeviceState = true;
     const contentHash = this.header.parent && fromHex(this.header.parent.contentHash);
     if (item.previous && !contentHash) throw invalid('A base has no previous device state.');
-    const parent = item.previous && contentHash && { contentHash, state: item.previous };
+    // What a derived checkpoint's parent was when it was merged may be gone when it is read.
+    const previous = this.header.state === undefined ? item.previous : undefined;
+    const parent = previous && contentHash && { contentHash, state: previous };
     const encoded = encodeDeviceState(item.state, parent, await codecOr(this.options.codec));
     this.#totals.deviceStateBytes = encoded.rawBytes;
     this.#totals.deviceStateDelta = encoded.delta;
@@ -163,16 +191,17 @@ class CheckpointWriter {
   /** INDX, SUMM and END, and the summary of it all. */
   finish(): { chunks: Uint8Array[]; summary: CheckpointSummary } {
     const { sink } = this;
+    const { formatVersion } = this.header;
     const [index, indexOffset] = [sink.index.payload(), sink.offset];
     const indexSeal = sealRecord(RECORD_INDEX, index);
     const chunks = sink.chunks(RECORD_INDEX, index, indexSeal.checksum);
     const [summary, summaryOffset] = [encodeSummary(this.header, this.#totals, this.#metrics), sink.offset];
     const summarySeal = sealRecord(RECORD_SUMMARY, summary);
     chunks.push(...sink.chunks(RECORD_SUMMARY, summary, summarySeal.checksum));
-    const contentHash = contentHashOf(encodePrefix(), indexSeal.hash, summarySeal.hash);
+    const contentHash = contentHashOf(encodePrefix(formatVersion), indexSeal.hash, summarySeal.hash);
     const lengths = { indexLength: index.length, summaryLength: summary.length };
     const end = {
-      formatVersion: FORMAT_VERSION,
+      formatVersion,
       indexOffset,
       summaryOffset,
       ...lengths,
@@ -181,7 +210,25 @@ class CheckpointWriter {
     };
     const size = sink.offset + END_SIZE;
     chunks.push(encodeEnd({ ...end, size, records: sink.index.count }));
-    const object = { contentHash: toHex(contentHash), bytes: size, formatVersion: FORMAT_VERSION };
+    const object = { contentHash: toHex(contentHash), bytes: size, formatVersion };
     return { chunks, summary: completeSummary(decodeSummary(summary), object) };
   }
+}
+
+/** What a batch's pages reach from and to, which must be `next` or more. ARGUMENT_INVALID, FORMAT_LIMIT. */
+function rangeOf(
+  encoded: EncodedPages,
+  gfns: Uint32Array,
+  next: number,
+): { readonly firstGfn: number; readonly lastGfn: number } {
+  const [firstGfn, lastGfn] = [gfns[0], gfns.at(-1)];
+  if (firstGfn === undefined || lastGfn === undefined) throw invalid('A batch holds no page.');
+  if (gfns.length > MAX_BATCH_PAGES) throw invalid(`A batch holds more than ${MAX_BATCH_PAGES} pages.`);
+  if (encoded.pages !== gfns.length) throw invalid('A batch has another number of pages than of gfns.');
+  if (firstGfn < next) throw invalid(`The batch from page ${firstGfn} comes too late, or overlaps.`);
+  if (lastGfn - firstGfn < gfns.length - 1)
+    throw invalid(`The pages from ${firstGfn} are not in ascending order.`);
+  const { length } = encoded.bytes;
+  if (length > LIMITS.batch) throw beyondLimit('An encoded batch', length, LIMITS.batch);
+  return { firstGfn, lastGfn };
 }

@@ -9,6 +9,7 @@ import {
   RECORD_EXTENSION,
   RECORD_HEADER,
 } from '../src/layout.js';
+import { headerWith } from './support/damaged-vectors.js';
 import { forge, type Forgery } from './support/forge.js';
 import { takeApart } from './support/parts.js';
 import { failure, readAll, streamAll } from './support/read.js';
@@ -60,8 +61,20 @@ describe('an object with right hashes and wrong contents', () => {
     expect(await codesOf(insert(2, FOREIGN_TYPE))).toEqual(['FORMAT_UNSUPPORTED', 'FORMAT_UNSUPPORTED']);
   });
 
+  it('is refused as a derived one when its device state needs its parent', async () => {
+    const derived = { state: 'a'.repeat(64), role: 'base' };
+    const { records } = withRecord(RECORD_HEADER, (payload) => headerWith(payload, derived));
+    const whole = (more: object): Forgery => ({ ...withSummary({ ...derived, ...more }), records });
+    expect(await codesOf(whole({}))).toEqual(['no error', 'no error']);
+    const opening = openCheckpoint(bytesSource(forge(whole({ deviceStateDelta: true }))));
+    await expect(opening).rejects.toMatchObject({
+      code: 'FORMAT_DAMAGED',
+      message: expect.stringContaining('stand alone') as string,
+    });
+  });
+
   it('of a newer version is refused as that', async () => {
-    expect(await codesOf({ ...parts, version: 2 })).toEqual(['FORMAT_VERSION', 'FORMAT_VERSION']);
+    expect(await codesOf({ ...parts, version: 3 })).toEqual(['FORMAT_VERSION', 'FORMAT_VERSION']);
     expect(await codesOf({ ...parts, version: 0 })).toEqual(['FORMAT_VERSION', 'FORMAT_VERSION']);
   });
 
@@ -79,6 +92,9 @@ describe('an object with right hashes and wrong contents', () => {
     ['a summary of another kind', withSummary({ kind: 'increment' })],
     ['a summary with another parent', withSummary({ kind: 'increment', parentContentHash: 'a'.repeat(64) })],
     ['a summary that supersedes another', withSummary({ supersedes: ['a'.repeat(64)] })],
+    ['a summary of another state', withSummary({ state: 'a'.repeat(64), role: 'base' })],
+    ['a summary with a role alone', withSummary({ role: 'base' })],
+    ['a summary with a role that is none', withSummary({ state: 'a'.repeat(64), role: 'ladder' })],
     ['a summary with a negative count', withSummary({ pages: -1 })],
     ['a summary of another device state', withSummary({ deviceStateBytes: 1 })],
     ['a summary that is not canonical', { ...parts, summary: new Uint8Array([...parts.summary, 32]) }],
@@ -175,7 +191,7 @@ describe('sizes that an object claims', () => {
   };
 
   it.each<[string, object, string]>([
-    ['too many records', { records: 2 ** 21 + 1, indexLength: 0xffff_fff0 }, 'FORMAT_LIMIT'],
+    ['too many records', { records: 2 ** 23 + 1, indexLength: 0xffff_fff0 }, 'FORMAT_LIMIT'],
     ['a summary of 4 GiB', { summaryLength: 0xffff_ffff }, 'FORMAT_LIMIT'],
     ['an index of 4 GiB', { indexLength: 0xffff_fff8 }, 'FORMAT_DAMAGED'],
     ['an index before the object', { indexOffset: 2 ** 52 }, 'FORMAT_DAMAGED'],

@@ -83,6 +83,30 @@ describe('a checkpoint', () => {
     expect(base.summary).not.toHaveProperty('supersedes');
   });
 
+  it('says whose state it shows, and of what it was made', async () => {
+    const state = 'a'.repeat(64);
+    const merges = [base.summary.contentHash, increment.summary.contentHash];
+    const head = { ...header(8), state, role: 'base' as const, merges };
+    const { bytes, summary } = await write(head, [{ type: 'deviceState', state: devices() }]);
+    expect(summary).toMatchObject({ state, role: 'base', deviceStateDelta: false });
+    expect(summary).not.toHaveProperty('merges');
+    expect((await readAll(bytes)).header).toMatchObject({ state, role: 'base', merges });
+    expect((await streamAll(bytes)).header).toMatchObject({ state, role: 'base', merges });
+    expect(await readSummary(bytesSource(bytes))).toEqual(summary);
+    expect(base.summary).not.toHaveProperty('state');
+  });
+
+  it('has a device state that stands alone when it was made of others', async () => {
+    const parent = { id: base.summary.id, contentHash: base.summary.contentHash };
+    const items = [{ type: 'deviceState' as const, state: devices(), previous: devices() }];
+    const captured = { ...header(8, 1), kind: 'increment' as const, parent };
+    expect((await write(captured, items)).summary.deviceStateDelta).toBe(true);
+    const derived = { ...captured, state: 'a'.repeat(64), role: 'merged' as const };
+    const { bytes, summary } = await write(derived, items);
+    expect(summary.deviceStateDelta).toBe(false);
+    expect((await readAll(bytes)).deviceState).toEqual(devices());
+  });
+
   it('may hold nothing at all', async () => {
     const empty = await write(header(1), []);
     const contents = await readAll(empty.bytes);

@@ -56,6 +56,7 @@ it('names the record types that hold', () => {
   expect(rows).toEqual([
     ['HEAD', layout.RECORD_HEADER],
     ['BTCH', layout.RECORD_BATCH],
+    ['DISK', layout.RECORD_DISK],
     ['DEVS', layout.RECORD_DEVICE_STATE],
     ['EXTN', layout.RECORD_EXTENSION],
     ['INDX', layout.RECORD_INDEX],

@@ -99,8 +99,9 @@ function contradictions(base: Uint8Array): DamagedVector[] {
   const unknown = { type: UNKNOWN_TYPE, payload: new Uint8Array(8) };
   const mandatory = records.find(({ type }) => (type & ~OPTIONAL_BIT) === RECORD_EXTENSION);
   const first = of(RECORD_BATCH);
+  const header = records[0]!;
   return [
-    make('newer-version', 'The format version is 2.', records, { version: 2 }),
+    make('newer-version', 'The format version is 3.', records, { version: 3 }),
     make('unknown-mandatory-record', 'A record of an unknown type may not be skipped.', [
       ...records,
       unknown,
@@ -153,6 +154,26 @@ function contradictions(base: Uint8Array): DamagedVector[] {
     make('summary-disagrees', 'The summary says another number of pages than the index.', records, {
       summary: encodeJson({ ...stored, pages: 77 }),
     }),
+    make('summary-of-a-state', 'The summary names a state that the header does not.', records, {
+      summary: encodeJson({ ...stored, state: 'a'.repeat(64), role: 'base' }),
+    }),
+    make('summary-state-without-role', 'The summary names a state and no role.', records, {
+      summary: encodeJson({ ...stored, state: 'a'.repeat(64) }),
+    }),
+    make('summary-role-without-state', 'The summary names a role and no state.', records, {
+      summary: encodeJson({ ...stored, role: 'base' }),
+    }),
+    make('summary-role-of-another-kind', 'The summary says that a base is a short cut.', records, {
+      summary: encodeJson({ ...stored, state: 'a'.repeat(64), role: 'shortcut' }),
+    }),
+    make('header-of-a-state', 'The header names a state that the summary does not.', [
+      { ...header, payload: headerWith(header.payload, { state: 'a'.repeat(64), role: 'base' }) },
+      ...records.slice(1),
+    ]),
+    make('header-merges-without-state', 'The header of a captured checkpoint names what it was made of.', [
+      { ...header, payload: headerWith(header.payload, { merges: ['a'.repeat(64)] }) },
+      ...records.slice(1),
+    ]),
     make('summary-not-canonical', 'The summary has a blank at its end.', records, {
       summary: new Uint8Array([...summary, 32]),
     }),
@@ -160,6 +181,15 @@ function contradictions(base: Uint8Array): DamagedVector[] {
       summary: new Uint8Array(LIMITS.summary + 1).fill(32),
     }),
   ];
+}
+
+/** A HEAD record's payload with further members in its JSON. */
+export function headerWith(payload: Uint8Array, members: object): Uint8Array {
+  const known = JSON.parse(new TextDecoder().decode(payload.subarray(80))) as object;
+  const json = encodeJson({ ...known, ...members });
+  const changed = new Uint8Array([...payload.subarray(0, 80), ...json]);
+  new DataView(changed.buffer).setUint32(40, json.length, true);
+  return changed;
 }
 
 /** Every object that must be refused. */

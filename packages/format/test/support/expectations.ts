@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { bytesSource, openCheckpoint } from '../../src/index.js';
 import type { DamagedVector } from './damaged-vectors.js';
-import { failure, readAll, streamAll } from './read.js';
+import { failure, readAll, streamAll, type DiskBatches } from './read.js';
 import type { ValidVector } from './vectors.js';
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
@@ -15,7 +15,10 @@ export async function expectationOf(
   vector: ValidVector,
   previous: ValidVector | undefined,
 ): Promise<unknown> {
-  const { header, summary, extensions, deviceState } = await readAll(vector.bytes, previous?.deviceState);
+  const { header, summary, extensions, deviceState, disks } = await readAll(
+    vector.bytes,
+    previous?.deviceState,
+  );
   const { batches } = await openCheckpoint(bytesSource(vector.bytes));
   return plain({
     about: vector.about,
@@ -26,6 +29,7 @@ export async function expectationOf(
     summary,
     batches,
     deviceState: deviceState.map(({ name, bytes }) => ({ name, hex: Buffer.from(bytes).toString('hex') })),
+    ...(disks.length > 0 && { disks: disks.map(diskOf) }),
     extensions: extensions.map(({ name, mandatory, bytes }) => ({
       name,
       mandatory,
@@ -33,6 +37,13 @@ export async function expectationOf(
     })),
     replay: { after: vector.after, memorySha256: sha256(vector.image) },
   });
+}
+
+function diskOf({ batches, ...disk }: DiskBatches): unknown {
+  return {
+    ...disk,
+    blocks: batches.flatMap(({ firstBlock, batch }) => [...batch.gfns].map((block) => firstBlock + block)),
+  };
 }
 
 /** With which error code a damaged vector is refused, when all of it is read: at random, and as a stream. */

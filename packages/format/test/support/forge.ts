@@ -28,7 +28,7 @@ export function forge({ records, unlisted = [], summary, version = 1, end = {} }
   const index = new IndexBuilder();
   let offset = prefix.length;
   for (const { type, payload, claim } of records) {
-    const range = { firstGfn: 0, lastGfn: 0, pages: 0 };
+    const range = { firstGfn: 0, lastGfn: 0, pages: 0, space: 0 };
     index.add({ type, length: payload.length, offset, ...range, ...sealRecord(type, payload), ...claim });
     parts.push(sealedRecord(type, payload));
     offset += recordSize(payload.length);

@@ -16,10 +16,10 @@ export function takeApart(bytes: Uint8Array): Parts {
   const end = decodeEnd(bytes, bytes.length);
   const index = payloadAt(bytes, end.indexOffset, end.indexLength);
   const records = decodeIndex(index, end.indexOffset).map(
-    ({ type, offset, length, firstGfn, lastGfn, pages }) => ({
+    ({ type, offset, length, firstGfn, lastGfn, pages, space }) => ({
       type,
       payload: payloadAt(bytes, offset, length),
-      claim: { firstGfn, lastGfn, pages },
+      claim: { firstGfn, lastGfn, pages, space },
     }),
   );
   return { records, summary: payloadAt(bytes, end.summaryOffset, end.summaryLength) };

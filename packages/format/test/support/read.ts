@@ -6,9 +6,11 @@ import {
   readCheckpointStream,
   type CheckpointHeader,
   type CheckpointSummary,
+  type DiskSpan,
   type Extension,
   type OpenOptions,
   type RangedSource,
+  type StoredDisk,
 } from '../../src/index.js';
 import { plainCodec } from './sample.js';
 
@@ -18,6 +20,12 @@ export interface Contents {
   readonly batches: PageBatch[];
   readonly deviceState: DeviceState[];
   readonly extensions: Required<Extension>[];
+  /** Batches of each disk's blocks, with the number of the block that page 0 of it stands for. */
+  readonly disks: DiskBatches[];
+}
+
+export interface DiskBatches extends StoredDisk {
+  readonly batches: { readonly firstBlock: number; readonly batch: PageBatch }[];
 }
 
 /** Everything in a checkpoint, by random access. */
@@ -31,7 +39,36 @@ export async function readAll(
   const batches = await Promise.all(reader.batches.map((_, number) => reader.readBatch(number)));
   const deviceState = await reader.readDeviceState(previous && (async () => previous));
   const extensions = await reader.readExtensions();
-  return { header: reader.header, summary: reader.summary, batches, deviceState, extensions };
+  const disks = await Promise.all(
+    reader.disks.map(async ({ spans, ...disk }) => ({
+      ...disk,
+      batches: (await Promise.all(spans.map((span) => batchesOf(span)))).flat(),
+    })),
+  );
+  return { header: reader.header, summary: reader.summary, batches, deviceState, extensions, disks };
+}
+
+async function batchesOf(span: DiskSpan): Promise<DiskBatches['batches']> {
+  const encoded = await Promise.all(span.batches.map((_, number) => span.readEncodedBatch(number)));
+  return encoded.map((bytes) => ({ firstBlock: span.firstBlock, batch: plainCodec.decode(bytes) }));
+}
+
+/** What a chain of checkpoints, base first, says of a disk. */
+export async function replayDisk(
+  chain: readonly (Uint8Array | RangedSource)[],
+  name: string,
+): Promise<Uint8Array> {
+  let image = new Uint8Array(0);
+  for (const link of chain) {
+    const disk = (await readAll(link)).disks.find((each) => each.name === name);
+    if (!disk) continue;
+    const next = new Uint8Array(Math.ceil(disk.sizeBytes / PAGE_SIZE) * PAGE_SIZE);
+    if (disk.kind === 'increment') next.set(image.subarray(0, next.length));
+    for (const { firstBlock, batch } of disk.batches)
+      applyBatch(batch, next.subarray(firstBlock * PAGE_SIZE));
+    image = next;
+  }
+  return image;
 }
 
 export async function* inChunks(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
@@ -47,15 +84,23 @@ export async function streamAll(
   const contents: Partial<Contents> = {};
   const batches: PageBatch[] = [];
   const extensions: Required<Extension>[] = [];
+  const disks: DiskBatches[] = [];
   let deviceState: DeviceState[] = [];
   for await (const item of readCheckpointStream(inChunks(bytes, chunk), { codec: plainCodec })) {
-    if (item.type === 'header') Object.assign(contents, { header: item.header });
+    if (item.type === 'header') {
+      Object.assign(contents, { header: item.header });
+      disks.push(...(item.header.disks ?? []).map((disk) => ({ ...disk, batches: [] })));
+    }
+    if (item.type === 'blocks') {
+      const disk = disks.find(({ name }) => name === item.disk.name);
+      disk?.batches.push({ firstBlock: item.firstBlock, batch: await item.decode() });
+    }
     if (item.type === 'batch') batches.push(await item.decode());
     if (item.type === 'deviceState') deviceState = await item.decode(previous);
     if (item.type === 'extension') extensions.push(item.extension);
     if (item.type === 'end') Object.assign(contents, { summary: item.summary });
   }
-  return { ...(contents as Pick<Contents, 'header' | 'summary'>), batches, deviceState, extensions };
+  return { ...(contents as Pick<Contents, 'header' | 'summary'>), batches, deviceState, extensions, disks };
 }
 
 /** The memory that a chain of checkpoints, base first, says. */

@@ -95,6 +95,20 @@ export async function validVectors(): Promise<ValidVector[]> {
     ...items(three, one.slice(), plainCodec, 10),
     { type: 'deviceState', state: cpu(3), previous: cpu(1) },
   ]);
+  const derived = (role: 'merged' | 'base', parent?: CheckpointReference): NewCheckpointHeader => ({
+    ...header(10, 3, parent),
+    ...{ state: third.summary.contentHash, role },
+    merges: [...(parent ? [] : [base]), second, third].map(({ summary }) => summary.contentHash),
+  });
+  const thinned = await write(derived('merged', base.summary), [
+    ...items(three, one.slice(), plainCodec, 10),
+    { type: 'deviceState', state: cpu(3), previous: cpu(1) },
+  ]);
+  const forward = await write(derived('base'), [
+    ...items(three, new Uint8Array(three.length), plainCodec, 10),
+    { type: 'deviceState', state: cpu(3) },
+  ]);
+  const disks = await machines();
   const tiny = new Uint8Array(2 * PAGE_SIZE);
   tiny.set(text('a page'), 8);
   const minimal = await write(header(2, 0), items(tiny, new Uint8Array(tiny.length), plainCodec, 2));
@@ -129,6 +143,24 @@ export async function validVectors(): Promise<ValidVector[]> {
       deviceState: cpu(3),
     },
     {
+      ...thinned,
+      name: 'derived-merged',
+      about:
+        'The two increments in one, which shows the state of the second of them: its device state alone.',
+      stable: true,
+      after: ['base'],
+      image: three,
+      deviceState: cpu(3),
+    },
+    {
+      ...forward,
+      name: 'derived-base',
+      about: 'The base and both increments in one: a base that shows the state of the last.',
+      ...stable,
+      image: three,
+      deviceState: cpu(3),
+    },
+    {
       ...minimal,
       name: 'minimal',
       about: 'The example of the specification: one page, one word.',
@@ -144,7 +176,64 @@ export async function validVectors(): Promise<ValidVector[]> {
       image: new Uint8Array(2 * PAGE_SIZE),
       deviceState: [],
     },
+    ...disks,
     ...(await Promise.all(['lz4', 'zstd'].map((name) => compressed(name, one)))),
+  ];
+}
+
+/** Checkpoints of a small machine with its disks: a base, and an increment in which one disk grew and one is full anew. */
+async function machines(): Promise<ValidVector[]> {
+  const memory = new Uint8Array(2 * PAGE_SIZE);
+  memory.set(text('a page'), 8);
+  const root = new Uint8Array(6 * PAGE_SIZE);
+  root.set(text('a superblock'), 1024);
+  root.set(text('a file'), 4 * PAGE_SIZE + 100);
+  const vars = new Uint8Array(PAGE_SIZE).fill(0xff, 0, 600);
+  const grown = new Uint8Array(8 * PAGE_SIZE);
+  grown.set(root);
+  grown.set(text('A FILE'), 4 * PAGE_SIZE + 100);
+  grown.set(text('the end'), 7 * PAGE_SIZE);
+  const blocks = (disk: number, next: Uint8Array, image: Uint8Array): ContentItem[] =>
+    items(next, image, plainCodec, 4).map((item) =>
+      item.type === 'batch' ? { ...item, type: 'blocks', disk, span: 0 } : item,
+    );
+  const zeros = (like: Uint8Array) => new Uint8Array(like.length);
+  const base = await write(
+    {
+      ...header(2, 1),
+      disks: [
+        { name: 'vda', sizeBytes: root.length, kind: 'full' },
+        { name: 'vars', sizeBytes: 600, kind: 'full' },
+      ],
+    },
+    [
+      ...items(memory, zeros(memory), plainCodec, 2),
+      ...blocks(0, root, zeros(root)),
+      ...blocks(1, vars, zeros(vars)),
+    ],
+  );
+  const before = zeros(grown);
+  before.set(root);
+  const next = await write(
+    {
+      ...header(2, 2, base.summary),
+      disks: [
+        { name: 'vda', sizeBytes: grown.length, kind: 'increment' },
+        { name: 'vars', sizeBytes: 600, kind: 'full' },
+      ],
+    },
+    [...blocks(0, grown, before), ...blocks(1, vars, zeros(vars))],
+  );
+  const stable = { image: memory, deviceState: [], stable: true };
+  return [
+    { ...base, ...stable, name: 'disks-base', about: 'Base of a machine with two disks.', after: [] },
+    {
+      ...next,
+      ...stable,
+      name: 'disks-increment',
+      about: 'Increment without a page of memory: one disk has grown, one is full anew.',
+      after: ['disks-base'],
+    },
   ];
 }
 
