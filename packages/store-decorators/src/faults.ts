@@ -2,6 +2,9 @@ import {
   FitdocError,
   type ByteRange,
   type CallOptions,
+  type DeleteOptions,
+  type DeleteFailure,
+  type ListOptions,
   type ObjectStat,
   type PutOptions,
   type Store,
@@ -10,7 +13,7 @@ import {
 import { sleep } from './sleep.js';
 import { WrappedStore } from './wrapped-store.js';
 
-export type StoreOperation = 'put' | 'get' | 'stat' | 'list' | 'delete';
+export type StoreOperation = 'put' | 'get' | 'stat' | 'list' | 'delete' | 'deleteMany';
 
 /** What is to go wrong with a call. */
 export interface Fault {
@@ -21,7 +24,7 @@ export interface Fault {
   /**
    * `before` (the default): nothing is done. `after`: it is done, and the caller told that it failed, as when an
    * answer is lost. A number: a put fails when so many bytes of the body were taken; a list, after so many
-   * objects.
+   * objects; a deletion of many, after so many of them.
    */
   readonly when?: 'before' | 'after' | number;
 }
@@ -94,11 +97,11 @@ class FaultyStore extends WrappedStore {
     return this.#call('stat', key, options.signal, () => this.inner.stat(key, options));
   }
 
-  override delete(key: string, options: CallOptions = {}): Promise<void> {
+  override delete(key: string, options: DeleteOptions = {}): Promise<void> {
     return this.#call('delete', key, options.signal, () => this.inner.delete(key, options));
   }
 
-  override async *list(prefix: string, options: CallOptions = {}): AsyncGenerator<ObjectStat> {
+  override async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ObjectStat> {
     const fault = await this.#begin('list', prefix, options.signal);
     let left = typeof fault?.when === 'number' ? fault.when : Infinity;
     for await (const stat of this.inner.list(prefix, options)) {
@@ -106,6 +109,13 @@ class FaultyStore extends WrappedStore {
       yield stat;
     }
     if (fault?.error !== undefined) throw fault.error;
+  }
+
+  override async deleteMany(keys: readonly string[], options: CallOptions = {}): Promise<DeleteFailure[]> {
+    return this.#call('deleteMany', keys[0] ?? '', options.signal, (fault) => {
+      const count = typeof fault?.when === 'number' && fault.error ? fault.when : keys.length;
+      return super.deleteMany(keys.slice(0, count), options);
+    });
   }
 
   async #call<T>(

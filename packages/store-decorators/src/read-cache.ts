@@ -1,4 +1,13 @@
-import type { ByteRange, CallOptions, ObjectStat, PutOptions, Store, StoreBody } from '@fitdoc/interface';
+import type {
+  ByteRange,
+  CallOptions,
+  DeleteOptions,
+  DeleteFailure,
+  ObjectStat,
+  PutOptions,
+  Store,
+  StoreBody,
+} from '@fitdoc/interface';
 import { WrappedStore } from './wrapped-store.js';
 
 export interface ReadCacheOptions {
@@ -57,16 +66,20 @@ class ReadCacheStore extends WrappedStore implements CachedStore {
     const bytes = await this.inner.get(key, range, options);
     this.#misses++;
     const quiet = writes === this.#writes && !this.#writing.has(key);
-    if (quiet && !this.#closed && this.#cacheable(key)) this.#keep(key, partOf(range), bytes.slice());
+    if (quiet && !this.#closed && this.#cacheable(key)) this.#keep(key, partOf(range), new Uint8Array(bytes));
     return bytes;
   }
 
   override put(key: string, body: StoreBody, options?: PutOptions): Promise<ObjectStat> {
-    return this.#changing(key, () => this.inner.put(key, body, options));
+    return this.#changing([key], () => this.inner.put(key, body, options));
   }
 
-  override delete(key: string, options?: CallOptions): Promise<void> {
-    return this.#changing(key, () => this.inner.delete(key, options));
+  override delete(key: string, options?: DeleteOptions): Promise<void> {
+    return this.#changing([key], () => this.inner.delete(key, options));
+  }
+
+  override deleteMany(keys: readonly string[], options?: CallOptions): Promise<DeleteFailure[]> {
+    return this.#changing(keys, () => super.deleteMany(keys, options));
   }
 
   override close(): Promise<void> {
@@ -77,15 +90,19 @@ class ReadCacheStore extends WrappedStore implements CachedStore {
     return this.inner.close();
   }
 
-  async #changing<T>(key: string, body: () => Promise<T>): Promise<T> {
-    this.#forget(key);
-    this.#writing.set(key, (this.#writing.get(key) ?? 0) + 1);
+  async #changing<T>(keys: readonly string[], body: () => Promise<T>): Promise<T> {
+    for (const key of keys) {
+      this.#forget(key);
+      this.#writing.set(key, (this.#writing.get(key) ?? 0) + 1);
+    }
     try {
       return await body();
     } finally {
-      const left = this.#writing.get(key)! - 1;
-      if (left > 0) this.#writing.set(key, left);
-      else this.#writing.delete(key);
+      for (const key of keys) {
+        const left = this.#writing.get(key)! - 1;
+        if (left > 0) this.#writing.set(key, left);
+        else this.#writing.delete(key);
+      }
       this.#writes++;
     }
   }

@@ -2,7 +2,10 @@ import {
   isFitdocError,
   type ByteRange,
   type CallOptions,
+  type DeleteOptions,
+  type DeleteFailure,
   type FitdocError,
+  type ListOptions,
   type ObjectStat,
   type PutOptions,
   type Store,
@@ -80,15 +83,30 @@ class RetryStore extends WrappedStore {
     return this.#retry(options.signal, () => this.inner.stat(key, options));
   }
 
-  override delete(key: string, options: CallOptions = {}): Promise<void> {
+  override delete(key: string, options: DeleteOptions = {}): Promise<void> {
     return this.#retry(options.signal, () => this.inner.delete(key, options));
   }
 
-  override async *list(prefix: string, options: CallOptions = {}): AsyncGenerator<ObjectStat> {
+  /** Repeats the call for the keys that may yet go. */
+  override async deleteMany(keys: readonly string[], options: CallOptions = {}): Promise<DeleteFailure[]> {
+    const lasting: DeleteFailure[] = [];
+    let left = keys;
+    for (let attempt = 1; ; attempt++) {
+      const failures = await this.#retry(options.signal, () => super.deleteMany(left, options));
+      const passing = failures.filter(({ error }) => error.retryable);
+      lasting.push(...failures.filter(({ error }) => !error.retryable));
+      if (!passing[0] || attempt >= this.#attempts) return [...lasting, ...passing];
+      await this.#waitAfter(passing[0].error, attempt, options.signal);
+      left = passing.map(({ key }) => key);
+    }
+  }
+
+  override async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ObjectStat> {
     let last: string | undefined;
     for (let failures = 0; ;) {
       try {
-        for await (const stat of this.inner.list(prefix, options)) {
+        const from = last === undefined ? {} : { startAfter: last };
+        for await (const stat of this.inner.list(prefix, { ...options, ...from })) {
           // Keys are ASCII and listed in order.
           if (last !== undefined && stat.key <= last) continue;
           last = stat.key;

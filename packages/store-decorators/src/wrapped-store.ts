@@ -1,11 +1,15 @@
-import type {
-  ByteRange,
-  CallOptions,
-  ObjectStat,
-  PutOptions,
-  Store,
-  StoreBody,
-  StoreSupports,
+import {
+  deleteAll,
+  type ByteRange,
+  type CallOptions,
+  type DeleteOptions,
+  type DeleteFailure,
+  type ListOptions,
+  type ObjectStat,
+  type PutOptions,
+  type Store,
+  type StoreBody,
+  type StoreSupports,
 } from '@fitdoc/interface';
 
 /** A store that does what another does; what a decorator changes, it overrides. */
@@ -34,12 +38,20 @@ export class WrappedStore implements Store {
     return this.inner.stat(key, options);
   }
 
-  list(prefix: string, options?: CallOptions): AsyncIterable<ObjectStat> {
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectStat> {
     return this.inner.list(prefix, options);
   }
 
-  delete(key: string, options?: CallOptions): Promise<void> {
+  delete(key: string, options?: DeleteOptions): Promise<void> {
     return this.inner.delete(key, options);
+  }
+
+  deleteMany(keys: readonly string[], options?: CallOptions): Promise<DeleteFailure[]> {
+    return deleteAll(this.inner, keys, options);
+  }
+
+  anchor(key: string, isOurs: (bytes: Uint8Array) => boolean): void {
+    this.inner.anchor?.(key, isOurs);
   }
 
   close(): Promise<void> {

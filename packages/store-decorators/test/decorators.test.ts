@@ -96,6 +96,29 @@ describe('retry', () => {
     );
     expect(await keysOf(withRetry(broken, { baseMs: 1, attempts: 3 }))).toEqual(keys);
   });
+
+  it('deletes again, of many, those that may yet go', async () => {
+    const memory = new MemoryStore();
+    const keys = ['a', 'b', 'c', 'd'];
+    for (const key of keys) await memory.put(key, bytes(1));
+    const asked: string[][] = [];
+    const denied = new FitdocError('STORE_DENIED', 'No.');
+    const picky = Object.assign(new MemoryStore({ shareWith: memory }), {
+      async deleteMany(some: readonly string[]) {
+        asked.push([...some]);
+        if (asked.length === 2) throw passing();
+        const failures = some.map((key) => ({ key, error: key === 'a' ? denied : passing() }));
+        const left = asked.length === 1 ? failures.slice(0, 3) : [];
+        await memory.deleteMany(some.filter((key) => !left.some((failure) => failure.key === key)));
+        return left;
+      },
+    });
+    expect(await withRetry(picky, { baseMs: 1 }).deleteMany!(keys)).toEqual([{ key: 'a', error: denied }]);
+    expect(asked).toEqual([keys, ['b', 'c'], ['b', 'c']]);
+    expect(await keysOf(memory)).toEqual(['a']);
+    const never = withFaults(memory, () => ({ error: passing(), when: 0 }));
+    await expect(withRetry(never, { baseMs: 1, attempts: 2 }).deleteMany!(['a'])).rejects.toThrow('may pass');
+  });
 });
 
 describe('bandwidth limit', () => {

@@ -13,6 +13,11 @@ export function isMissing(error: unknown): boolean {
 }
 
 const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG'];
+/** A limit of the moment, or a disk or server that went and may come back. */
+const PASSING = [
+  ...['EMFILE', 'ENFILE', 'EAGAIN', 'EBUSY', 'EINTR', 'ESTALE', 'ETIMEDOUT', 'EIO', 'ENODEV', 'ENXIO'],
+  ...['ENOTCONN', 'EHOSTDOWN', 'EHOSTUNREACH', 'ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EREMOTEIO'],
+];
 const DENIED = ['EACCES', 'EPERM', 'EROFS'];
 
 /** The store's error for a file system's. A FitdocError is passed on as it is. */
@@ -36,7 +41,7 @@ export function storeError(error: unknown, what: string): unknown {
   return new FitdocError('STORE_UNAVAILABLE', `${what}: ${(error as Error).message}.`, {
     cause: error,
     hint: hintFor(code),
-    retryable: ['EMFILE', 'ENFILE', 'EAGAIN', 'EBUSY', 'EINTR', 'ESTALE', 'ETIMEDOUT'].includes(code),
+    retryable: PASSING.includes(code),
     details: { errno: code },
   });
 }

@@ -2,25 +2,33 @@ import { join } from 'node:path';
 import {
   checkKey,
   checkRange,
+  checkStartAfter,
   FitdocError,
   throwIfAborted,
+  withLinkedSignal,
   type ByteRange,
   type CallOptions,
+  type DeleteFailure,
+  type ListOptions,
   type ObjectStat,
   type PutOptions,
   type Store,
   type StoreBody,
   type StoreSupports,
 } from '@fitdoc/interface';
-import { Directories } from './directories.js';
-import { errnoOf, isMissing, storeError } from './failures.js';
-import { nodeFileSystem, type FileStat, type FileSystem } from './file-system.js';
-import { Incoming } from './incoming.js';
+import { ALL_ABILITIES, type Abilities, type Naming } from './host/abilities.js';
+import { Directories } from './put/directories.js';
+import { isMissing, storeError } from './failures.js';
+import { nodeFileSystem, type FileStat, type FileSystem } from './host/file-system.js';
+import { Incoming } from './put/incoming.js';
+import { Namer } from './put/naming.js';
 import { namesOfKey } from './paths.js';
-import { thisProcessToken, type ProcessToken } from './process-token.js';
+import { Place } from './put/place.js';
+import { unlinkAll } from './unlink-all.js';
+import { thisProcessToken, type ProcessToken } from './host/process-token.js';
 import { readFile } from './read-file.js';
 import { walk } from './walk.js';
-import { BodyFailure, writeBody } from './write-body.js';
+import { BodyFailure, writeBody } from './put/write-body.js';
 
 export interface FsStoreOptions {
   /** The calls under the store. Default: the host's file system. */
@@ -29,9 +37,12 @@ export interface FsStoreOptions {
   readonly owner?: ProcessToken;
   /** Milliseconds since 1970. Default Date.now. */
   readonly now?: () => number;
+  /** What the file system can do. Default: everything that the store needs. */
+  readonly abilities?: Abilities;
+  /** For `supports.notes`. */
+  readonly notes?: readonly string[];
 }
 
-const SUPPORTS: StoreSupports = Object.freeze({ conditionalPut: true, durable: true });
 const PARALLEL_STATS = 32;
 
 /**
@@ -40,12 +51,15 @@ const PARALLEL_STATS = 32;
  */
 export class FsStore implements Store {
   readonly specificationVersion = 'store-v1';
-  readonly supports = SUPPORTS;
+  readonly supports: StoreSupports;
   readonly location: string;
   readonly #root: string;
   readonly #files: FileSystem;
   readonly #incoming: Incoming;
   readonly #directories: Directories;
+  readonly #place: Place;
+  readonly #namer: Namer;
+  readonly #naming: Naming;
   readonly #inFlight = new Set<Promise<unknown>>();
   readonly #calls = new Set<AbortController>();
   #closed = false;
@@ -57,7 +71,24 @@ export class FsStore implements Store {
     this.#files = options.fileSystem ?? nodeFileSystem;
     const owner = options.owner ?? thisProcessToken();
     this.#incoming = new Incoming(root, this.#files, owner, options.now ?? Date.now);
+    const abilities = options.abilities ?? ALL_ABILITIES;
     this.#directories = new Directories(root, this.#files);
+    this.#place = new Place(this.location, this.#files, () => {
+      this.#directories.forget();
+      this.#incoming.forget();
+    });
+    this.#namer = new Namer({
+      files: this.#files,
+      directories: this.#directories,
+      place: this.#place,
+      naming: abilities.naming,
+    });
+    this.#naming = abilities.naming;
+    this.supports = Object.freeze({
+      conditionalPut: abilities.naming !== 'look-then-rename',
+      durable: abilities.syncsDirectories,
+      ...(options.notes && options.notes.length > 0 && { notes: Object.freeze([...options.notes]) }),
+    });
   }
 
   put(key: string, body: StoreBody, options: PutOptions = {}): Promise<ObjectStat> {
@@ -75,6 +106,7 @@ export class FsStore implements Store {
         return await readFile(this.#files, path, range, signal);
       } catch (error) {
         if (!isMissing(error)) throw error;
+        await this.#place.check();
         throw new FitdocError('STORE_NOT_FOUND', `There is no object ${key} in ${this.location}.`, {
           details: { key },
         });
@@ -83,13 +115,20 @@ export class FsStore implements Store {
   }
 
   stat(key: string, options: CallOptions = {}): Promise<ObjectStat | undefined> {
-    return this.#call(`Looking for ${key}`, options.signal, () => this.#stat(key, this.#pathOf(key)));
+    return this.#call(`Looking for ${key}`, options.signal, async () => {
+      const found = await this.#stat(key, this.#pathOf(key));
+      if (!found) await this.#place.check();
+      return found;
+    });
   }
 
-  async *list(prefix: string, options: CallOptions = {}): AsyncGenerator<ObjectStat> {
-    const found = walk(this.#files, this.#root, prefix);
+  async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ObjectStat> {
+    checkStartAfter(options.startAfter);
+    const found = walk(this.#files, this.#root, { prefix, after: options.startAfter ?? '' });
     for (;;) {
       const batch = await this.#call('Listing', options.signal, async () => {
+        // What is not there is nothing to list: nobody may take that for an empty repository.
+        await this.#place.check();
         const files: { key: string; path: string }[] = [];
         while (files.length < PARALLEL_STATS) {
           const step = await found.next();
@@ -110,6 +149,7 @@ export class FsStore implements Store {
   delete(key: string, options: CallOptions = {}): Promise<void> {
     return this.#call(`Deleting ${key}`, options.signal, async () => {
       const path = this.#pathOf(key);
+      await this.#place.check();
       await this.#files.unlink(path).catch((error: unknown) => {
         if (!isMissing(error)) throw error;
       });
@@ -120,14 +160,31 @@ export class FsStore implements Store {
     });
   }
 
+  /** In the order given; each directory is synced once, at the end. */
+  deleteMany(keys: readonly string[], options: CallOptions = {}): Promise<DeleteFailure[]> {
+    return this.#call(`Deleting ${keys.length} objects`, options.signal, async (signal) => {
+      const paths = keys.map((key) => ({ key, path: this.#pathOf(key) }));
+      await this.#place.check();
+      return unlinkAll(this.#files, paths, signal, (error, key) =>
+        storeError(error, `Deleting ${key} in ${this.location}`),
+      );
+    });
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     for (const call of this.#calls) call.abort(this.#closedError());
     await Promise.allSettled(this.#inFlight);
+    await this.#incoming.leave();
+  }
+
+  anchor(key: string, isOurs: (bytes: Uint8Array) => boolean): void {
+    this.#place.anchor(this.#pathOf(key), isOurs);
   }
 
   async #put(key: string, body: StoreBody, replace: boolean, signal: AbortSignal): Promise<ObjectStat> {
     const path = this.#pathOf(key);
+    await this.#place.check();
     if (!replace && (await this.#stat(key, path))) throw this.#exists(key);
     const { path: temporary, file } = await this.#incoming.create();
     let stat: FileStat;
@@ -140,48 +197,15 @@ export class FsStore implements Store {
         await file.close();
       }
       throwIfAborted(signal);
-      await this.#name(key, temporary, replace);
+      const named = await this.#namer.name({ path: temporary, stat }, namesOfKey(key), replace);
+      if (!named) throw this.#exists(key);
     } catch (error) {
       await this.#files.unlink(temporary).catch(() => undefined);
       throw error;
     }
     // The object stands; a second name that cannot be removed now is left to the next process that cleans up.
-    if (!replace) await this.#files.unlink(temporary).catch(() => undefined);
+    if (!replace && this.#naming === 'link') await this.#files.unlink(temporary).catch(() => undefined);
     return { key, size: stat.size, modifiedMs: stat.modifiedMs };
-  }
-
-  /** Gives the file its name, for good. */
-  async #name(key: string, temporary: string, replace: boolean): Promise<void> {
-    const names = namesOfKey(key);
-    const last = names.at(-1)!;
-    for (let attempt = 0; ; attempt++) {
-      const directory = await this.#directories.ensure(names.slice(0, -1));
-      const path = join(directory, last);
-      try {
-        if (replace) await this.#files.rename(temporary, path);
-        else await this.#files.link(temporary, path);
-      } catch (error) {
-        // A directory that we made is gone: somebody tidied up.
-        if (isMissing(error) && attempt === 0) {
-          this.#directories.forget();
-          continue;
-        }
-        if (errnoOf(error) !== 'EEXIST') throw error;
-        // The winner may not have synced yet; what we say is there must stay there.
-        await this.#files.syncDirectory(directory);
-        throw this.#exists(key);
-      }
-      return this.#syncNamed(directory, path, replace);
-    }
-  }
-
-  async #syncNamed(directory: string, path: string, replace: boolean): Promise<void> {
-    try {
-      await this.#files.syncDirectory(directory);
-    } catch (error) {
-      if (!replace) await this.#files.unlink(path).catch(() => undefined);
-      throw error;
-    }
   }
 
   async #stat(key: string, path: string): Promise<ObjectStat | undefined> {
@@ -222,10 +246,9 @@ export class FsStore implements Store {
   ): Promise<T> {
     this.#check(signal);
     const call = new AbortController();
-    const either = signal ? AbortSignal.any([call.signal, signal]) : call.signal;
     this.#calls.add(call);
     // Within a chain of promises, so that what `body` throws at once rejects like the rest.
-    const running = Promise.resolve(either).then(body);
+    const running = Promise.resolve().then(() => withLinkedSignal([call.signal, signal], body));
     this.#inFlight.add(running);
     try {
       return await running;

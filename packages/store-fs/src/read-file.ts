@@ -1,5 +1,5 @@
 import { throwIfAborted, type ByteRange } from '@fitdoc/interface';
-import type { FileSystem } from './file-system.js';
+import type { FileSystem } from './host/file-system.js';
 
 const SLICE = 8 << 20;
 

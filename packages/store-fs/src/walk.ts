@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { isMissing } from './failures.js';
-import type { FileSystem } from './file-system.js';
+import type { FileSystem } from './host/file-system.js';
 import { parseName } from './paths.js';
 
 interface Level {
@@ -10,30 +10,38 @@ interface Level {
   readonly isFile: boolean;
 }
 
-/** Keys and paths of all files whose key starts with `prefix`, in ascending order of the keys. */
+/** Which keys to walk: those that start with `prefix` and come behind `after`. */
+export interface WalkRange {
+  readonly prefix: string;
+  readonly after: string;
+}
+
+/** Keys and paths of all files in the range, in ascending order of the keys. */
 export async function* walk(
   files: FileSystem,
   root: string,
-  prefix: string,
+  range: WalkRange,
 ): AsyncGenerator<{ readonly key: string; readonly path: string }> {
-  yield* walkDirectory(files, root, '', prefix);
+  yield* walkDirectory(files, root, '', range);
 }
 
 async function* walkDirectory(
   files: FileSystem,
   directory: string,
   base: string,
-  prefix: string,
+  range: WalkRange,
 ): AsyncGenerator<{ readonly key: string; readonly path: string }> {
+  const { prefix, after } = range;
   const level = await readLevel(files, directory, '', false);
   // With its slash a directory's name sorts as the keys within do.
   level.sort((one, other) => (one.text < other.text ? -1 : one.text > other.text ? 1 : 0));
   for (const { text, path, isFile } of level) {
     const key = base + text;
     if (isFile) {
-      if (key.startsWith(prefix)) yield { key, path };
+      if (key.startsWith(prefix) && key > after) yield { key, path };
     } else if (key.startsWith(prefix) || prefix.startsWith(key)) {
-      yield* walkDirectory(files, path, key, prefix);
+      // All keys within begin with the directory's.
+      if (key > after || after.startsWith(key)) yield* walkDirectory(files, path, key, range);
     }
   }
 }

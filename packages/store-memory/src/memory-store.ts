@@ -2,10 +2,13 @@ import {
   bodyChunks,
   checkKey,
   checkRange,
+  checkStartAfter,
   FitdocError,
   throwIfAborted,
   type ByteRange,
   type CallOptions,
+  type DeleteFailure,
+  type ListOptions,
   type ObjectStat,
   type PutOptions,
   type Store,
@@ -80,10 +83,12 @@ export class MemoryStore implements Store {
     return stored && statOf(key, stored);
   }
 
-  async *list(prefix: string, options: CallOptions = {}): AsyncGenerator<ObjectStat> {
+  async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ObjectStat> {
     this.#begin(options.signal);
+    checkStartAfter(options.startAfter);
     // Keys are ASCII, so the order of UTF-16 units is the order of bytes.
-    const keys = [...this.#objects.keys()].filter((key) => key.startsWith(prefix)).sort();
+    const after = options.startAfter ?? '';
+    const keys = [...this.#objects.keys()].filter((key) => key.startsWith(prefix) && key > after).sort();
     for (const key of keys) {
       this.#begin(options.signal);
       const stored = this.#objects.get(key);
@@ -94,6 +99,13 @@ export class MemoryStore implements Store {
   async delete(key: string, options: CallOptions = {}): Promise<void> {
     this.#begin(options.signal, key);
     this.#objects.delete(key);
+  }
+
+  async deleteMany(keys: readonly string[], options: CallOptions = {}): Promise<DeleteFailure[]> {
+    for (const key of keys) checkKey(key);
+    this.#begin(options.signal);
+    for (const key of keys) this.#objects.delete(key);
+    return [];
   }
 
   async close(): Promise<void> {
@@ -130,7 +142,8 @@ export class MemoryStore implements Store {
     for await (const chunk of bodyChunks(body, signal)) {
       length += chunk.length;
       this.#refuseOverflow(key, length);
-      parts.push(chunk.slice());
+      // A Buffer's slice would be a view of the caller's memory.
+      parts.push(new Uint8Array(chunk));
     }
     if (parts.length === 1) return parts[0]!;
     const whole = new Uint8Array(length);

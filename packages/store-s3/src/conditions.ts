@@ -3,7 +3,6 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  DeleteObjectCommand,
   PutObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
@@ -11,6 +10,7 @@ import { isFitdocError, unlessAborted, type FitdocError } from '@fitdoc/interfac
 import { failureName } from './errors.js';
 import { HIDDEN } from './marks.js';
 import type { S3Requests } from './requests.js';
+import { deleteObject } from './versions.js';
 
 /**
  * Finds out which conditional writes the server honours. Servers that do not know a header ignore it, so
@@ -92,9 +92,8 @@ export class Conditions {
   }
 
   async #remove(key: string): Promise<void> {
-    const command = new DeleteObjectCommand(this.#requests.at(key));
     // One left behind is hidden, and harmless.
-    await this.#send((options) => this.#requests.client.send(command, options)).catch(() => undefined);
+    await deleteObject(this.#requests, key, 'go-if-kept', this.#closing).catch(() => undefined);
   }
 
   #send<T>(send: (options: { abortSignal: AbortSignal }) => Promise<T>): Promise<T> {

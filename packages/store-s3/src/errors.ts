@@ -3,6 +3,9 @@ import type { S3Location } from './location.js';
 
 interface S3Failure {
   readonly name?: string;
+  readonly message?: string;
+  /** The SDK's errors have it when a server answered. */
+  readonly $fault?: string;
   readonly code?: string;
   readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string };
 }
@@ -17,7 +20,8 @@ function codeOf(name: string, status: number | undefined): ErrorCode {
   if (TRANSIENT.test(name)) return 'STORE_UNAVAILABLE';
   if (name === 'PreconditionFailed' || status === 412) return 'STORE_EXISTS';
   if (FULL.test(name) || status === 507) return 'STORE_FULL';
-  if (status === 401 || status === 403 || CREDENTIALS.test(name)) return 'STORE_DENIED';
+  if (status === 401 || status === 403 || name === 'AccessDenied' || CREDENTIALS.test(name))
+    return 'STORE_DENIED';
   if (status === 404 || name === 'NoSuchKey' || name === 'NotFound') return 'STORE_NOT_FOUND';
   return 'STORE_UNAVAILABLE';
 }
@@ -34,9 +38,19 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   STORE_UNAVAILABLE: 'Check the endpoint and the network, then try again.',
 };
 
+const MOST_WORDS = 300;
+
+/** What the server says in its own words: its reason is often nowhere else. Not where keys are its subject. */
+function wordsOf({ name = '', message = '', $fault }: S3Failure): string {
+  if ($fault === undefined || CREDENTIALS.test(name)) return '';
+  const words = message.replaceAll(/\s+/g, ' ').trim();
+  return words === '' || words === name || words === 'UnknownError' ? '' : `: ${words.slice(0, MOST_WORDS)}`;
+}
+
 /**
- * What went wrong, as a typed error. Only the server's name for the failure, its status and the request's
- * number go into it: an error of the SDK carries the request, and with it headers that are nobody's business.
+ * What went wrong, as a typed error. Only the server's name for the failure, its message, its status and the
+ * request's number go into it: an error of the SDK carries the request, and with it headers that are nobody's
+ * business.
  */
 export function storeError(error: unknown, doing: string): FitdocError {
   if (isFitdocError(error)) return error;
@@ -46,11 +60,15 @@ export function storeError(error: unknown, doing: string): FitdocError {
   const code = codeOf(name, status);
   const what = [failure.name, failure.code, status].filter((part) => part !== undefined).join(' ');
   const hint = name === 'RequestTimeTooSkewed' ? 'Set the clock of this host.' : HINTS[code];
-  return new FitdocError(code, `${doing} failed: ${what || 'no answer'}.`, {
-    ...(hint !== undefined && { hint }),
-    retryable: code === 'STORE_UNAVAILABLE' && isTransient(name, status),
-    details: { status: status ?? null, name, requestId: failure.$metadata?.requestId ?? null },
-  });
+  return new FitdocError(
+    code,
+    `${doing} failed: ${what || 'no answer'}${wordsOf(failure).replace(/\.$/, '')}.`,
+    {
+      ...(hint !== undefined && { hint }),
+      retryable: code === 'STORE_UNAVAILABLE' && isTransient(name, status),
+      details: { status: status ?? null, name, requestId: failure.$metadata?.requestId ?? null },
+    },
+  );
 }
 
 /** The server's name for a failure, of an error of the SDK or one made of it. */
@@ -82,6 +100,6 @@ export function closed(location: string): FitdocError {
 
 export function refuseWeak(location: string): FitdocError {
   return new FitdocError('CAPABILITY_MISSING', `The server of ${location} ignores If-None-Match.`, {
-    hint: 'Set conditionalPut = "weak" if only one fitdoc writes to this bucket, or use a server that has it.',
+    hint: 'Use a server that has it, a bucket without versions (Ceph ignores it where there are some), or set conditionalPut = "weak" if only one fitdoc writes to this bucket.',
   });
 }

@@ -14,6 +14,7 @@ import { noBucket } from './errors.js';
 import { formatS3Location, parseS3Location } from './location.js';
 import { S3Requests } from './requests.js';
 import { S3Store } from './s3-store.js';
+import { notesOnVersions } from './versions.js';
 
 /**
  * Opens `s3:BUCKET/PREFIX` or `s3:https://HOST/BUCKET/PREFIX`. The bucket must be there, and the credentials
@@ -31,8 +32,9 @@ export const storeFactory: StoreFactory = Object.freeze({
     const client = createClient(place, settings);
     const requests = new S3Requests(client, place, settings.attempts);
     try {
-      await seeBucket(requests, options.signal ?? new AbortController().signal);
-      return new S3Store(requests, settings);
+      const signal = options.signal ?? new AbortController().signal;
+      await seeBucket(requests, signal);
+      return new S3Store(requests, settings, await notesOnVersions(requests, signal));
     } catch (error) {
       client.destroy();
       if (options.signal?.aborted) throw abortError(options.signal);

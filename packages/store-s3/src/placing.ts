@@ -40,12 +40,12 @@ export class Placing {
    * gone is replaced.
    */
   async putIfAbsent(key: string, object: Placed, signal: AbortSignal): Promise<void> {
-    for (const deadline = Date.now() + WAIT_MS; ;) {
+    for (const deadline = performance.now() + WAIT_MS; ;) {
       const found = await this.#try(key, object, { IfNoneMatch: '*' }, signal);
       if (found === 'placed') return;
       if (found && found.reservedBy === undefined) throw exists(key);
       if (found && this.#isStale(found) && (await this.#takeOver(key, object, found, signal))) return;
-      if (Date.now() > deadline) throw busy(key);
+      if (performance.now() > deadline) throw busy(key);
       await sleep(50 + Math.random() * 250, undefined, { signal }).catch(() => undefined);
       throwIfAborted(signal);
     }

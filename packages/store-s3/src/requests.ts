@@ -1,5 +1,6 @@
 import { HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { isFitdocError } from '@fitdoc/interface';
+import { Checksums } from './checksums.js';
 import { failureName, noBucket, storeError } from './errors.js';
 import type { S3Location } from './location.js';
 import { RESERVED_BY, STORED_BY } from './marks.js';
@@ -21,11 +22,13 @@ export class S3Requests {
   readonly client: S3Client;
   readonly place: S3Location;
   readonly #attempts: number;
+  readonly #checksums: Checksums;
 
   constructor(client: S3Client, place: S3Location, attempts: number) {
     this.client = client;
     this.place = place;
     this.#attempts = attempts;
+    this.#checksums = new Checksums(client);
   }
 
   /** Where a key is on the server. */
@@ -46,13 +49,37 @@ export class S3Requests {
   ): Promise<T> {
     return retrying({ attempts: this.#attempts, signal }, async (attempt) => {
       try {
-        return await send({ abortSignal: signal }, attempt);
+        return await this.#sendSummed(() => send({ abortSignal: signal }, attempt));
       } catch (error) {
         // A missing bucket is not a missing object: nothing will be found or stored there.
         if (failureName(error) === 'NoSuchBucket') throw noBucket(this.place);
         throw storeError(error, doing);
       }
     });
+  }
+
+  /** Asks what is good to know and no more: undefined when the server does not tell. */
+  once(
+    doing: string,
+    signal: AbortSignal,
+  ): <T>(send: (options: { abortSignal: AbortSignal }) => Promise<T>) => Promise<T | undefined> {
+    return async (send) => {
+      try {
+        return await send({ abortSignal: signal });
+      } catch (error) {
+        if (signal.aborted) throw storeError(error, doing);
+        return undefined;
+      }
+    };
+  }
+
+  async #sendSummed<T>(send: () => Promise<T>): Promise<T> {
+    try {
+      return await send();
+    } catch (error) {
+      if (this.#checksums.learnFrom(error)) return send();
+      throw error;
+    }
   }
 
   /** What stands under a key, placeholders included. */

@@ -1,16 +1,16 @@
-import {
-  DeleteObjectCommand,
-  ListObjectsV2Command,
-  type ListObjectsV2CommandOutput,
-} from '@aws-sdk/client-s3';
+import { ListObjectsV2Command, type ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
 import {
   abortError,
   checkKey,
   checkRange,
+  checkStartAfter,
   isFitdocError,
   throwIfAborted,
   type ByteRange,
   type CallOptions,
+  type DeleteOptions,
+  type DeleteFailure,
+  type ListOptions,
   type ObjectStat,
   type PutOptions,
   type Store,
@@ -18,6 +18,7 @@ import {
   type StoreSupports,
 } from '@fitdoc/interface';
 import { Conditions } from './conditions.js';
+import { deleteObjects } from './delete-many.js';
 import { closed, exists, failureName, missing } from './errors.js';
 import { getObject } from './get.js';
 import { linkSignals } from './linked-signal.js';
@@ -25,6 +26,7 @@ import { formatS3Location } from './location.js';
 import { RESERVATION_BYTES } from './marks.js';
 import { Putter, type PutSettings } from './put.js';
 import type { S3Requests } from './requests.js';
+import { deleteObject } from './versions.js';
 
 /** A store in a bucket of an S3-compatible server. Opened by `storeFactory`. */
 export class S3Store implements Store {
@@ -36,11 +38,15 @@ export class S3Store implements Store {
   readonly #closing = new AbortController();
   readonly #underWay = new Set<Promise<unknown>>();
 
-  constructor(requests: S3Requests, settings: PutSettings) {
+  constructor(requests: S3Requests, settings: PutSettings, notes: readonly string[] = []) {
     this.#requests = requests;
     this.location = formatS3Location(requests.place);
     // Required, it is there or a put fails; the weak way promises nothing, on whatever server.
-    this.supports = Object.freeze({ conditionalPut: settings.conditionalPut === 'require', durable: true });
+    this.supports = Object.freeze({
+      conditionalPut: settings.conditionalPut === 'require',
+      durable: true,
+      ...(notes.length > 0 && { notes: Object.freeze([...notes]) }),
+    });
     const conditions = new Conditions(requests, this.#closing.signal);
     this.#putter = new Putter(requests, settings, conditions);
   }
@@ -63,13 +69,14 @@ export class S3Store implements Store {
     return this.#call(key, options.signal, (signal) => this.#stat(key, signal));
   }
 
-  async *list(prefix: string, options: CallOptions = {}): AsyncGenerator<ObjectStat> {
+  async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ObjectStat> {
     this.#checkOpen(options.signal);
+    checkStartAfter(options.startAfter);
     // No key starts so; some servers choke on what is no text for XML.
     if (!/^[A-Za-z0-9._/-]{0,512}$/.test(prefix)) return;
     let token: string | undefined;
     do {
-      const page = await this.#page(prefix, token, options.signal);
+      const page = await this.#page(prefix, token, options);
       for (const { Key = '', Size = 0, LastModified } of page.Contents ?? []) {
         this.#checkOpen(options.signal);
         const key = Key.slice(this.#requests.place.prefix.length);
@@ -81,13 +88,16 @@ export class S3Store implements Store {
     } while (token !== undefined);
   }
 
-  async delete(key: string, options: CallOptions = {}): Promise<void> {
-    await this.#call(key, options.signal, async (signal) => {
-      const command = new DeleteObjectCommand(this.#requests.at(key));
-      await this.#requests.request(`Deleting ${key}`, signal, (send) =>
-        this.#requests.client.send(command, send),
-      );
-    });
+  async delete(key: string, options: DeleteOptions = {}): Promise<void> {
+    // Nobody may be allowed to ask whether there are versions: then the answer tells.
+    const kept = this.supports.notes === undefined ? 'go-if-kept' : 'go';
+    const versions = options.forGood === true ? kept : 'stay';
+    await this.#call(key, options.signal, (signal) => deleteObject(this.#requests, key, versions, signal));
+  }
+
+  async deleteMany(keys: readonly string[], options: CallOptions = {}): Promise<DeleteFailure[]> {
+    for (const key of keys) checkKey(key);
+    return this.#call(undefined, options.signal, (signal) => deleteObjects(this.#requests, keys, signal));
   }
 
   async close(): Promise<void> {
@@ -106,10 +116,11 @@ export class S3Store implements Store {
   #page(
     prefix: string,
     token: string | undefined,
-    signal: AbortSignal | undefined,
+    { signal, startAfter }: ListOptions,
   ): Promise<ListObjectsV2CommandOutput> {
     const { Bucket, Key: Prefix } = this.#requests.at(prefix);
-    const command = new ListObjectsV2Command({ Bucket, Prefix, ContinuationToken: token });
+    const from = startAfter !== undefined && { StartAfter: this.#requests.at(startAfter).Key };
+    const command = new ListObjectsV2Command({ Bucket, Prefix, ContinuationToken: token, ...from });
     return this.#call(undefined, signal, (either) =>
       this.#requests.request(`Listing ${prefix}`, either, (send) =>
         this.#requests.client.send(command, send),

@@ -28,5 +28,5 @@ describe.skipIf(withoutServer !== undefined)(`memory${because}`, () => {
     expect(growth['arrayBuffers']).toBeLessThan(ALLOWED);
     expect(growth['heapUsed']).toBeLessThan(32 * MIB);
     expect(growth['rss']).toBeLessThan(ALLOWED);
-  }, 120_000);
+  }, 300_000);
 });

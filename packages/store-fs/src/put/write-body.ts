@@ -1,5 +1,5 @@
 import { bodyChunks, throwIfAborted, type StoreBody } from '@fitdoc/interface';
-import type { OpenFile } from './file-system.js';
+import type { OpenFile } from '../host/file-system.js';
 
 const BUFFER = 1 << 20;
 const SLICE = 8 << 20;

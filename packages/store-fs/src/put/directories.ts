@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { errnoOf } from './failures.js';
-import type { FileSystem } from './file-system.js';
+import { errnoOf } from '../failures.js';
+import type { FileSystem } from '../host/file-system.js';
 
 /**
  * Makes the directories of objects, durably. A directory that is there already counts only when this process
