@@ -1,4 +1,5 @@
 import { captureTests } from './hypervisor/capture-tests.js';
+import { diskTests } from './hypervisor/disk-tests.js';
 import { failureTests } from './hypervisor/failure-tests.js';
 import { identityTests } from './hypervisor/identity-tests.js';
 import { lifecycleTests } from './hypervisor/lifecycle-tests.js';
@@ -6,6 +7,7 @@ import { Guests, type HypervisorSuiteOptions } from './hypervisor/place.js';
 import { restoreTests } from './hypervisor/restore-tests.js';
 import type { Runner } from './runner.js';
 
+export { DiskOracle, type OracleDisk } from './hypervisor/disk-oracle.js';
 export { OracleSink } from './hypervisor/oracle-sink.js';
 export type { HypervisorPlace, HypervisorSuiteOptions, RestoreTarget } from './hypervisor/place.js';
 export type { Runner } from './runner.js';
@@ -20,6 +22,7 @@ export function hypervisorSuite(runner: Runner, options: HypervisorSuiteOptions)
     identityTests(guests);
     captureTests(guests);
     failureTests(guests);
+    diskTests(guests);
     restoreTests(guests);
     lifecycleTests(guests);
   });

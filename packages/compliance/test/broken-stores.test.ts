@@ -68,9 +68,11 @@ function plainStore(): BoundStore {
       begin(key, signal);
       return statOf(key);
     },
-    async *list(prefix, { signal } = {}) {
+    async *list(prefix, { signal, startAfter = '' } = {}) {
       begin(undefined, signal);
-      for (const key of [...objects.keys()].filter((name) => name.startsWith(prefix)).sort()) {
+      if (!/^[A-Za-z0-9._/-]{0,512}$/.test(startAfter)) throw new FitdocError('ARGUMENT_INVALID', 'after');
+      const listed = (name: string) => name.startsWith(prefix) && name > startAfter;
+      for (const key of [...objects.keys()].filter(listed).sort()) {
         begin(undefined, signal);
         const stat = statOf(key);
         if (stat) yield stat;
@@ -79,6 +81,12 @@ function plainStore(): BoundStore {
     async delete(key, { signal } = {}) {
       begin(key, signal);
       objects.delete(key);
+    },
+    async deleteMany(keys, { signal } = {}) {
+      for (const key of keys) begin(key, signal);
+      begin(undefined, signal);
+      for (const key of keys) objects.delete(key);
+      return [];
     },
     async close() {
       closed = true;
@@ -172,6 +180,19 @@ const wrong: Record<string, (store: BoundStore) => Methods> = {
     async *list(prefix, options) {
       let count = 0;
       for await (const stat of list(prefix, options)) if (++count <= 1000) yield stat;
+    },
+  }),
+  'list begins with the key itself': ({ list }) => ({
+    async *list(prefix, options = {}) {
+      for await (const stat of list(prefix, options.signal ? { signal: options.signal } : {})) {
+        if (stat.key >= (options.startAfter ?? '')) yield stat;
+      }
+    },
+  }),
+  'deleteMany takes a thousand and no more': ({ delete: remove }) => ({
+    async deleteMany(keys, options) {
+      for (const key of keys.slice(0, 1_000)) await remove(key, options);
+      return [];
     },
   }),
   'close is forgotten': () => ({ close: async () => undefined }),

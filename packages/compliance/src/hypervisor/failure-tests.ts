@@ -42,6 +42,9 @@ export function failureTests(guests: Guests): void {
     await goesOn(attached);
   });
 
+  budgetTest(guests);
+  pauseTaskTest(guests);
+
   guests.attachedTest('reports progress that only grows', async ({ machine, sink }) => {
     const seen = new Map<string, number>();
     const onProgress = ({ phase, done }: Progress) => {
@@ -50,6 +53,65 @@ export function failureTests(guests: Guests): void {
     };
     await (await sink.capture(machine, { onProgress })).commit();
   });
+}
+
+function budgetTest(guests: Guests): void {
+  guests.attachedTest('keeps to the budget of a pause, or says that it did not', async (attached) => {
+    const { machine, sink, place } = attached;
+    if (machine.supports.pauseBudget !== true) return;
+    for (let round = 0; round < 3; round++) await attached.round();
+    await place.mutate?.();
+    const impossible = { maxMs: 0.001, waitMs: 50, otherwise: 'exceed' } as const;
+    const harvest = await sink.capture(machine, { pauseBudget: impossible });
+    assert.equal(harvest.pauseBudget?.kept, harvest.pauseMs <= impossible.maxMs);
+    await harvest.commit();
+    await place.mutate?.();
+    // Where the adapter cannot tell that it will be longer, it may be; it is never said to be kept then.
+    const refusing = { ...impossible, otherwise: 'refuse' } as const;
+    const second = await sink.capture(machine, { pauseBudget: refusing }).catch((error: unknown) => {
+      assert.ok(isFitdocError(error, 'MACHINE_BUSY') && error.retryable, `refused with ${String(error)}`);
+      return undefined;
+    });
+    if (second) assert.equal(second.pauseBudget?.kept, second.pauseMs <= refusing.maxMs);
+    await second?.commit();
+    await goesOn(attached);
+  });
+}
+
+/** How long the guest may stand until its place has told whether it runs, milliseconds. */
+const ASKING_MS = 2000;
+
+function pauseTaskTest(guests: Guests): void {
+  guests.attachedTest(
+    'does what is asked of its pause there, once, and goes on after it',
+    async (attached) => {
+      const { machine, sink, place } = attached;
+      if (machine.supports.pauseTask !== true) return;
+      for (const full of [true, false]) {
+        await place.mutate?.();
+        let runs = 0;
+        let ran: boolean | undefined;
+        let over = false;
+        const run = async (): Promise<void> => {
+          runs++;
+          ran = await Promise.race([place.isRunning(), sleep(ASKING_MS)]);
+          over = true;
+        };
+        const harvest = await sink.capture(machine, { full, pauseTask: { timeoutMs: 2 * ASKING_MS, run } });
+        assert.equal(runs, 1, 'what was asked of the pause was not done once');
+        assert.ok(over, 'the pause ended before what was asked of it');
+        // Where it takes long to tell, nothing is known.
+        assert.notEqual(ran, true, 'the guest ran while what was asked of its pause was done');
+        assert.ok(await place.isRunning(), 'the guest stands after the pause');
+        await harvest.commit();
+      }
+      await goesOn(attached);
+    },
+  );
+}
+
+async function sleep(ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), ms).unref());
 }
 
 /** Cancels a capture while it places pages. A capture that is too far to be stopped may succeed. */

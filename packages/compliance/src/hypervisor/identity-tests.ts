@@ -11,6 +11,8 @@ export function identityTests(guests: Guests): void {
     assert.match(hypervisor.scheme, /^[a-z][a-z0-9-]+$/);
     assert.ok(hypervisor.supports.attach, 'the suite needs a hypervisor that attaches');
     const restores = 'restoreTarget' in place && place.restoreTarget !== undefined;
+    const lists = hypervisor.supports.machines === true;
+    assert.equal(typeof hypervisor.machines === 'function', lists, '`supports.machines` is not honest');
     assert.equal(hypervisor.supports.restore, restores, '`supports.restore` is not what the place says');
   });
 

@@ -33,6 +33,10 @@ export interface HypervisorPlace {
    * nobody can tell; then the restores decide whether captures are complete.
    */
   readMemory?(gfn: number, count: number): Promise<Uint8Array>;
+  /**
+   * Bytes of a disk as the guest had them in the last capture. For machines whose harvests bring disks.
+   */
+  readDisk?(name: string, offset: number, length: number): Promise<Uint8Array>;
   /** Ends the machine from outside, for good. The suite's last test. */
   kill?(): Promise<void>;
   /** A target that fits the guest. Left out when the hypervisor restores nothing. */

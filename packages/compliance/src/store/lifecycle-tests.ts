@@ -102,6 +102,7 @@ function closeTests(places: Places): void {
     await expectCode(() => store.get('a.bin', { offset: 0, length: 1 }), 'STORE_CLOSED');
     await expectCode(() => store.stat('a.bin'), 'STORE_CLOSED');
     await expectCode(() => store.delete('a.bin'), 'STORE_CLOSED');
+    if (store.deleteMany) await expectCode(() => store.deleteMany!(['a.bin']), 'STORE_CLOSED');
     await expectCode(() => drain(store), 'STORE_CLOSED');
   });
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { expectCode } from '../expect.js';
 import { listAll, listKeys, sampleBytes } from './data.js';
 import type { Places } from './place.js';
 
@@ -26,6 +27,7 @@ const KEYS = [
 /** Listing: order, prefixes, and what happens to the store meanwhile. */
 export function listTests(places: Places): void {
   basicListTests(places);
+  startAfterTests(places);
   longListTests(places);
 }
 
@@ -85,6 +87,38 @@ function basicListTests(places: Places): void {
   });
 }
 
+function startAfterTests(places: Places): void {
+  places.test('lists what comes behind a key, or behind the beginning of one', async (store) => {
+    for (const key of KEYS) await store.put(key, sampleBytes(key.length));
+    const starts = ['', 'A/', 'a', 'a-b', 'a/', 'a/b', 'a/b/b', 'a/b/d', 'b/x/y/z', 'zz'];
+    for (const prefix of ['', 'a/', 'b/x']) {
+      for (const startAfter of starts) {
+        const expected = KEYS.filter((key) => key.startsWith(prefix) && key > startAfter).sort();
+        const found: string[] = [];
+        for await (const { key } of store.list(prefix, { startAfter })) found.push(key);
+        assert.deepEqual(found, expected, `prefix '${prefix}' behind '${startAfter}'`);
+      }
+    }
+    for (const startAfter of ['ä', 'a b', 'x'.repeat(600)]) {
+      const drain = async () => {
+        for await (const _ of store.list('', { startAfter }));
+      };
+      await expectCode(drain, 'ARGUMENT_INVALID');
+    }
+  });
+
+  places.test('lists behind a key that splits a long segment', async (store) => {
+    const stem = 's'.repeat(250);
+    const keys = [stem, `${stem}/x`, `${stem}0`, `${stem}${stem}`].sort();
+    for (const key of keys) await store.put(key, sampleBytes(1));
+    for (const [index, startAfter] of keys.entries()) {
+      const found: string[] = [];
+      for await (const { key } of store.list('s', { startAfter })) found.push(key);
+      assert.deepEqual(found, keys.slice(index + 1));
+    }
+  });
+}
+
 function longListTests(places: Places): void {
   places.test('lists each standing object once while others come and go', async (store) => {
     const standing = Array.from({ length: 60 }, (_, i) => `s/${String(i * 2).padStart(4, '0')}`);
@@ -112,7 +146,15 @@ function longListTests(places: Places): void {
     for (let i = 0; i < keys.length; i += 64) {
       await Promise.all(keys.slice(i, i + 64).map((key) => store.put(key, sampleBytes(1))));
     }
-    assert.deepEqual(await listKeys(store, 'many/'), [...keys].sort());
+    const sorted = [...keys].sort();
+    assert.deepEqual(await listKeys(store, 'many/'), sorted);
+    const late: string[] = [];
+    for await (const { key } of store.list('many/', { startAfter: sorted[150]! })) late.push(key);
+    assert.deepEqual(late, sorted.slice(151), 'behind a key, over more than a page');
+    if (!store.deleteMany) return;
+    const failures = await store.deleteMany([...sorted.slice(1), 'many/never-was']);
+    assert.deepEqual(failures, []);
+    assert.deepEqual(await listKeys(store), sorted.slice(0, 1), 'deleted more than a thousand at once');
   });
 
   places.test('lets a listing be left early', async (store) => {

@@ -92,6 +92,10 @@ function missingTests(places: Places): void {
     sameBytes(await store.get('new.bin'), first, 'replace of nothing');
   });
 
+  deletionTests(places);
+}
+
+function deletionTests(places: Places): void {
   places.test('deletes, again without complaint, and lets the key be used anew', async (store) => {
     await store.put('d/one.bin', sampleBytes(10));
     await store.put('d/two.bin', sampleBytes(11));
@@ -107,6 +111,23 @@ function missingTests(places: Places): void {
     assert.equal((await store.stat('d/one.bin'))?.size, 12);
   });
 
+  places.test('deletes many, those that are not there too, where it has a way to', async (store) => {
+    if (!store.deleteMany) return;
+    const keys = ['m/one.bin', 'm/two.bin', 'm/two.bin/under', 'other.bin', 'stays.bin'];
+    for (const key of keys) await store.put(key, sampleBytes(10));
+    assert.deepEqual(await store.deleteMany([]), []);
+    assert.deepEqual(await store.deleteMany([...keys.slice(0, 4), 'm/never-was', 'm/one.bin']), []);
+    assert.deepEqual(
+      (await listAll(store)).map((stat) => stat.key),
+      ['stays.bin'],
+    );
+    await expectCode(() => store.deleteMany!(['stays.bin', 'no key']), 'ARGUMENT_INVALID');
+    assert.equal((await store.stat('stays.bin'))?.size, 10);
+    const aborted = { signal: AbortSignal.abort() };
+    await expectCode(() => store.deleteMany!(['stays.bin'], aborted), 'ABORTED');
+    assert.equal((await store.stat('stays.bin'))?.size, 10);
+  });
+
   places.test('shares no memory with its callers', async (store) => {
     const bytes = sampleBytes(5_000, 9);
     const mine = bytes.slice();
@@ -118,5 +139,11 @@ function missingTests(places: Places): void {
     const part = await store.get('m.bin', { offset: 10, length: 100 });
     part.fill(0);
     sameBytes(await store.get('m.bin'), bytes, 'after the caller overwrote what it had got');
+    // Node's own kind of bytes, whose slices are views.
+    const buffer = Buffer.from(bytes);
+    await store.put('m.bin', buffer, { mode: 'replace' });
+    buffer.fill(0);
+    (await store.get('m.bin')).fill(0);
+    sameBytes(await store.get('m.bin'), bytes, 'after the caller overwrote a Buffer that it had put');
   });
 }
