@@ -8,13 +8,19 @@ export const LOCKS_PREFIX = 'locks/';
 
 const MACHINE_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const CHECKPOINT_KEY =
-  /^machines\/([A-Za-z0-9._-]+)\/checkpoints\/(\d{10,16})-(\d{14,16})-([0-9a-f]{12})\.fitdoc$/;
+  /^machines\/([A-Za-z0-9._-]+)\/(checkpoints|merged)\/(\d{10,16})-(\d{14,16})-([0-9a-f]{12})\.fitdoc$/;
 
 /** What a checkpoint's key tells without reading the object. */
 export interface CheckpointKey {
   readonly machineId: string;
+  /**
+   * Of a captured checkpoint, its sequence. Of a derived one, a number of the key's own, above that of every
+   * derived one before it: new keys sort above old ones under either prefix.
+   */
   readonly sequence: number;
   readonly createdAtMs: number;
+  /** Whether the object was made of others; those have a prefix of their own. Default false. */
+  readonly derived?: boolean;
 }
 
 /**
@@ -38,8 +44,19 @@ function machineOfSegment(segment: string): string {
   return segment.startsWith('_') ? segment.slice(1) : segment;
 }
 
+/** Where all of a machine's objects are. */
 export function machinePrefix(machineId: string): string {
-  return `${MACHINES_PREFIX}${machineSegment(machineId)}/checkpoints/`;
+  return `${MACHINES_PREFIX}${machineSegment(machineId)}/`;
+}
+
+/** Where a machine's captured checkpoints are. */
+export function capturedPrefix(machineId: string): string {
+  return `${machinePrefix(machineId)}checkpoints/`;
+}
+
+/** Where those are that were made of others. */
+export function derivedPrefix(machineId: string): string {
+  return `${machinePrefix(machineId)}merged/`;
 }
 
 /**
@@ -49,13 +66,24 @@ export function machinePrefix(machineId: string): string {
 export function checkpointKey(key: CheckpointKey, nonce: string): string {
   const sequence = String(key.sequence).padStart(10, '0');
   const created = String(Math.floor(key.createdAtMs)).padStart(14, '0');
-  return `${machinePrefix(key.machineId)}${sequence}-${created}-${nonce}.fitdoc`;
+  const prefix = key.derived ? derivedPrefix(key.machineId) : capturedPrefix(key.machineId);
+  return `${prefix}${sequence}-${created}-${nonce}.fitdoc`;
+}
+
+/** The key that the same checkpoint has under another nonce. */
+export function anotherKey(key: string, nonce: string): string {
+  return key.replace(/[0-9a-f]{12}\.fitdoc$/, `${nonce}.fitdoc`);
 }
 
 /** Reads a checkpoint's key, or undefined for the key of anything else. */
 export function parseCheckpointKey(key: string): CheckpointKey | undefined {
   const match = CHECKPOINT_KEY.exec(key);
   if (!match) return undefined;
-  const [, segment, sequence, created] = match;
-  return { machineId: machineOfSegment(segment!), sequence: Number(sequence), createdAtMs: Number(created) };
+  const [, segment, room, sequence, created] = match;
+  return {
+    machineId: machineOfSegment(segment!),
+    sequence: Number(sequence),
+    createdAtMs: Number(created),
+    ...(room === 'merged' ? { derived: true } : {}),
+  };
 }

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { MemoryStore } from '@fitdoc/store-memory';
 import { expect, it } from 'vitest';
 import { Lineage, Repository, type CheckpointEntry } from '../src/index.js';
-import { leafFirst, planRemoval } from '../src/removal-plan.js';
-import { planPrune } from '../src/prune.js';
+import { leafFirst, planRemoval } from '../src/retention/removal-plan.js';
+import { planPrune } from '../src/retention/prune.js';
 import { putChain, putSample } from './support/checkpoints.js';
 
 const ids = (entries: readonly { id: string }[]) => entries.map((entry) => entry.id);
@@ -47,7 +47,8 @@ it('keeps what has a tag, and says so', async () => {
 it('prunes each machine for itself, and says why it keeps what it keeps', async () => {
   const repository = await newRepository();
   const first = await putChain(repository, 4);
-  const second = await putChain(repository, 3);
+  const second = [await putSample(repository, { sequence: 4 })];
+  second.push(...(await putChain(repository, 2, { parent: second[0]! })));
   const other = await putSample(repository, { machine: 'm2' });
   const dry = await repository.prune({ keepLast: 2 }, { dryRun: true });
   expect(dry.removed).toBe(4);

@@ -41,7 +41,7 @@ describe('a repository', () => {
       await put(bad);
       await expect(Repository.open(store)).rejects.toMatchObject({ code: 'REPOSITORY_DAMAGED' });
     }
-    const later = { format: 'fitdoc-repository', version: 2, id: crypto.randomUUID(), createdAtMs: 1 };
+    const later = { format: 'fitdoc-repository', version: 4, id: crypto.randomUUID(), createdAtMs: 1 };
     await put(JSON.stringify(later));
     await expect(Repository.open(store)).rejects.toMatchObject({ code: 'REPOSITORY_INCOMPATIBLE' });
   });

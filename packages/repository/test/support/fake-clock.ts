@@ -4,13 +4,21 @@ import type { Clock } from '../../src/index.js';
 /** A clock that moves when told, or when somebody sleeps. */
 export class FakeClock implements Clock {
   #now: number;
+  /** How far somebody set the wall clock off. */
+  #off = 0;
   #timers = new Set<{ every: number; next: number; body: () => void }>();
 
   constructor(start = 1_760_000_000_000) {
     this.#now = start;
   }
 
-  now = (): number => this.#now;
+  now = (): number => this.#now + this.#off;
+  steady = (): number => this.#now;
+
+  /** Sets the wall clock forward, or back, while time goes on as it did. */
+  step(milliseconds: number): void {
+    this.#off += milliseconds;
+  }
 
   async sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) throw abortError(signal);
