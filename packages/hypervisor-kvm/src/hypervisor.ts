@@ -1,27 +1,39 @@
-import type { Hypervisor, RestoreOptions, RestoreReport, RestoreSource } from '@fitdoc/interface';
-import { attach } from './attach.js';
-import { restoreToFile } from './restore/file.js';
-import { restoreIncoming } from './restore/incoming.js';
-import { readRestoreConfig } from './restore/options.js';
+import { FitdocError, type Hypervisor } from '@fitdoc/interface';
+import { refuseLibvirts } from './machines/libvirt.js';
+import { findMachines } from './machines/list.js';
+import { launcher, qemuHypervisor, restoreToFile, socketDoor } from '@fitdoc/qemu';
+
+const FILE = 'file:';
+const sockets = socketDoor('kvm');
+const qemu = qemuHypervisor({
+  ...sockets,
+  connect: async (path, options) => {
+    refuseLibvirts(path);
+    return sockets.connect(path, options);
+  },
+});
 
 /**
  * The adapter for unmodified QEMU, `kvm:PATH`. To attach, PATH is the QMP socket of a running guest. To
  * restore, it is the QMP socket of a QEMU waiting with `-incoming defer`, or `file:PATH` for a stream file.
  */
 export const hypervisor: Hypervisor = Object.freeze({
-  specificationVersion: 'hypervisor-v1',
-  scheme: 'kvm',
-  supports: Object.freeze({ attach: true, restore: true }),
-  attach,
-  restore,
-});
+  ...qemu,
+  supports: Object.freeze({ ...qemu.supports, machines: true }),
+  machines: findMachines,
+  launcher,
+  attach: async (location, options) => {
+    if (location === '' || location.startsWith(FILE)) throw notASocket(location);
+    return qemu.attach(location, options);
+  },
+  restore: async (location, source, options) =>
+    location.startsWith(FILE)
+      ? restoreToFile(location.slice(FILE.length), source, options)
+      : qemu.restore(location, source, options),
+} satisfies Hypervisor);
 
-async function restore(
-  location: string,
-  source: RestoreSource,
-  options: RestoreOptions = {},
-): Promise<RestoreReport> {
-  const config = readRestoreConfig(options.config);
-  if (location.startsWith('file:')) return restoreToFile(location.slice('file:'.length), source, options);
-  return restoreIncoming(location, source, config, options);
+function notASocket(location: string): FitdocError {
+  return new FitdocError('LOCATION_INVALID', `"${location}" is no QMP socket.`, {
+    hint: 'Write kvm: and the path of a "-qmp unix:PATH,server=on,wait=off" socket.',
+  });
 }

@@ -1,0 +1,45 @@
+/** What fitdoc puts into a QEMU, by the beginning of its name: nobody else's begins so. */
+const PREFIX = 'fitdoc-';
+
+/**
+ * The names of what one capture of one disk adds to QEMU. A filter and the bitmap that begins with it have the same
+ * ending, by which a sweep finds the node that a filter stands before.
+ */
+export interface DiskNames {
+  readonly bitmap: string;
+  readonly filter: string;
+  readonly fleece: string;
+  readonly fleeceFile: string;
+  readonly access: string;
+  readonly export: string;
+  /** The export of the fleece. */
+  readonly copied: string;
+}
+
+/** `attachment`: a few characters of its own, so that what an earlier one left is never met by name. */
+export function diskNames(attachment: string, disk: number, capture: number): DiskNames {
+  const name = (kind: string): string => `${PREFIX}${kind}-${attachment}-${disk}-${capture}`;
+  return {
+    bitmap: name('bm'),
+    filter: name('cbw'),
+    fleece: name('tmp'),
+    fleeceFile: name('tmpf'),
+    access: name('acc'),
+    export: name('exp'),
+    copied: name('expf'),
+  };
+}
+
+export function isOurs(name: string, kind = ''): boolean {
+  return name.startsWith(kind === '' ? PREFIX : `${PREFIX}${kind}-`);
+}
+
+/** The bitmap that began with a filter. */
+export function bitmapOfFilter(filter: string): string {
+  return filter.replace(`${PREFIX}cbw-`, `${PREFIX}bm-`);
+}
+
+/** A node that does nothing: while there is one, QEMU's NBD server is ours. */
+export function serverSign(attachment: string): string {
+  return `${PREFIX}srv-${attachment}`;
+}

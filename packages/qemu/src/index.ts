@@ -1,0 +1,14 @@
+export type { QemuConfig } from './config.js';
+export type { Door } from './door.js';
+export { guardPid } from './guard/guard.js';
+export { runGuard } from './guard/run.js';
+export { qemuHypervisor } from './hypervisor.js';
+export { findGuest, type FoundGuest } from './machine/found.js';
+export { launcher } from './launch/launcher.js';
+export { QmpClient, type Connected, type ConnectOptions, type QemuVersion } from './qmp/client.js';
+export { connectSocket, connectStream, type EndOfQmp } from './qmp/socket.js';
+export { socketDoor } from './qmp/socket-door.js';
+export type { QmpEvent, QmpListener, QmpReply, QmpRequest, QmpTransport } from './qmp/transport.js';
+export { restoreToFile, writeRamFile } from './restore/file.js';
+export type { RestoreConfig } from './restore/options.js';
+export { qemuStream, writeQemuStream, type QemuStreamOptions } from './stream/write.js';
