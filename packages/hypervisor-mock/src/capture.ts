@@ -56,7 +56,7 @@ function placeRun({ guest, sink }: Copy, start: number, count: number): void {
 }
 
 /** Most pages that a full capture may place: progress knows no better without reading all memory twice. */
-function allocatedPages({ memory }: MockGuest): number {
+export function allocatedPages({ memory }: MockGuest): number {
   let pages = 0;
   for (const chunk of memory.allocatedChunks()) pages += pagesOf(chunk, memory.pages);
   return pages;

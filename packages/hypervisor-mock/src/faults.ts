@@ -10,14 +10,24 @@ export interface Faults {
   failDevice?: number;
   /** Every n-th capture puts a page that the machine does not have. */
   strayPage?: number;
+  /** Of every n-th capture the disks are lost when half of each is read. */
+  failDisk?: number;
   /** The machine dies in the pause of the n-th capture. */
   dieAt?: number;
   /** The n-th capture fails and cannot resume the guest. */
   leavePaused?: number;
+  /** The operator stops the guest after the n-th capture. */
+  stopAfter?: number;
+  /** And lets it run after so many milliseconds; without it for good. */
+  stopFor?: number;
+  /** The guest powers off after the n-th capture. */
+  powerOff?: number;
   /** Milliseconds that the device state takes, inside the pause. */
   slowDevice?: number;
   /** Milliseconds that a capture takes after the pause. */
   slowCapture?: number;
+  /** Milliseconds before a disk is read. */
+  slowDisk?: number;
 }
 
 /** The faults among the settings of an attach. */
@@ -27,10 +37,15 @@ export function faultsOf(settings: Settings): Faults {
     'fail-capture': 'failCapture',
     'fail-device': 'failDevice',
     'stray-page': 'strayPage',
+    'fail-disk': 'failDisk',
     'die-at': 'dieAt',
     'leave-paused': 'leavePaused',
+    'stop-after': 'stopAfter',
+    'stop-for': 'stopFor',
+    'power-off': 'powerOff',
     'slow-device': 'slowDevice',
     'slow-capture': 'slowCapture',
+    'slow-disk': 'slowDisk',
   };
   const faults: Faults = {};
   for (const [name, value] of Object.entries(settings)) {

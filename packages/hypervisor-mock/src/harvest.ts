@@ -1,4 +1,10 @@
-import { FitdocError, type DeviceState, type Harvest } from '@fitdoc/interface';
+import {
+  FitdocError,
+  type DeviceState,
+  type Harvest,
+  type HarvestDisk,
+  type PauseBudgetOutcome,
+} from '@fitdoc/interface';
 
 type Facts = Omit<Harvest, 'commit' | 'rollback'>;
 
@@ -10,6 +16,8 @@ export class MockHarvest implements Harvest {
   readonly capturedAtMs: number;
   readonly deviceState: readonly DeviceState[];
   readonly notes: readonly string[];
+  readonly disks?: readonly HarvestDisk[];
+  readonly pauseBudget?: PauseBudgetOutcome;
   #resolve: ((durable: boolean) => void) | undefined;
 
   constructor(facts: Facts, resolve: (durable: boolean) => void) {
@@ -19,6 +27,8 @@ export class MockHarvest implements Harvest {
     this.capturedAtMs = facts.capturedAtMs;
     this.deviceState = facts.deviceState;
     this.notes = facts.notes;
+    if (facts.disks) this.disks = facts.disks;
+    if (facts.pauseBudget) this.pauseBudget = facts.pauseBudget;
     this.#resolve = resolve;
   }
 

@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
-import { FitdocError, isFitdocError, PAGE_SIZE, throwIfAborted, type DeviceState } from '@fitdoc/interface';
+import { lstat, open, readFile, realpath, rename, rm, type FileHandle } from 'node:fs/promises';
+import {
+  checkOutputPlace,
+  FitdocError,
+  isFitdocError,
+  PAGE_SIZE,
+  throwIfAborted,
+  type DeviceState,
+} from '@fitdoc/interface';
 import { CHUNK_PAGES } from './guest-memory.js';
 import { MockGuest } from './mock-guest.js';
 
@@ -31,11 +38,14 @@ export class MachineFileWriter {
     this.#memory = memory;
   }
 
-  /** Errors: RESTORE_FAILED when the file cannot be made. */
-  static async create(file: string, pages: number): Promise<MachineFileWriter> {
+  /** Errors: ARGUMENT_INVALID when one is there that may not be replaced, RESTORE_FAILED when it cannot be made. */
+  static async create(path: string, pages: number, replace = false): Promise<MachineFileWriter> {
+    const file = await realpath(path).catch(() => path);
     const suffix = `.${randomUUID()}.tmp`;
+    for (const place of [file, `${file}.state`])
+      checkOutputPlace(place, await lstat(place).catch(() => undefined), replace);
     try {
-      const memory = await open(file + suffix, 'wx');
+      const memory = await open(file + suffix, 'wx', 0o600);
       const writer = new MachineFileWriter(file, suffix, memory);
       await memory.truncate(pages * PAGE_SIZE).catch((error: unknown) => writer.#fail(error));
       return writer;
@@ -77,7 +87,7 @@ export class MachineFileWriter {
     try {
       await this.#memory.sync();
       await this.#memory.close();
-      const handle = await open(stateFile + this.#suffix, 'wx');
+      const handle = await open(stateFile + this.#suffix, 'wx', 0o600);
       await handle.writeFile(JSON.stringify(contents));
       await handle.sync();
       await handle.close();
@@ -102,10 +112,10 @@ export class MachineFileWriter {
   }
 }
 
-/** Writes a machine to PATH and PATH.state. */
+/** Writes a machine to PATH and PATH.state, in place of what is there: that is what it was loaded from. */
 export async function saveMachine(file: string, guest: MockGuest): Promise<void> {
   const { memory } = guest;
-  const writer = await MachineFileWriter.create(file, memory.pages);
+  const writer = await MachineFileWriter.create(file, memory.pages, true);
   try {
     for (const chunk of memory.allocatedChunks()) {
       await writer.write(chunk * CHUNK_PAGES, memory.chunkBytes(chunk) as Uint8Array);

@@ -6,7 +6,7 @@ import type { MockGuest } from './mock-guest.js';
 export const MACHINE_TYPE = 'mock-1';
 
 export function infoOf(guest: MockGuest, machineId?: string): MachineInfo {
-  const { workload, disks } = guest.shape;
+  const { workload } = guest.shape;
   return {
     id: machineId ?? guest.id,
     name: guest.name,
@@ -15,12 +15,12 @@ export function infoOf(guest: MockGuest, machineId?: string): MachineInfo {
     architecture: 'x86_64',
     regions: guest.regions,
     platform: { machine: MACHINE_TYPE, workload },
-    disks: Array.from({ length: disks }, (_, index) => ({
-      name: `disk${index}`,
+    disks: guest.disks.map(({ name, sizeBytes }) => ({
+      name,
       writable: true,
-      source: `${guest.name}-disk${index}.img`,
+      source: `${guest.name}-${name}.img`,
       format: 'raw',
-      sizeBytes: 2 ** 30,
+      sizeBytes,
     })),
   };
 }

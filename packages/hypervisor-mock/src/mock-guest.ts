@@ -4,6 +4,7 @@ import { checksumText } from './checksum.js';
 import { Devices } from './device-state.js';
 import type { Faults } from './faults.js';
 import { CHUNK_PAGES, GuestMemory } from './guest-memory.js';
+import { MockDisk } from './mock-disk.js';
 import { KERNEL_PAGES, regionsOf, type Shape } from './shape.js';
 import type { TracePlayer } from './trace-player.js';
 import { boot } from './workloads/boot.js';
@@ -19,6 +20,11 @@ export interface Proof {
   readonly step: number;
 }
 
+/** Bytes of a disk, unless an attach says otherwise or somebody resizes it. */
+const DISK_SIZE = 2 ** 30;
+/** Bytes at the beginning of a disk that the guest writes to, where the disk has them. */
+const WRITTEN = 2 ** 26;
+
 /** A machine of the mock: memory, devices and the program that it runs, without anyone attached. */
 export class MockGuest {
   /** Name for people, and the identity unless `id` says otherwise. */
@@ -27,11 +33,13 @@ export class MockGuest {
   readonly regions: readonly MemoryRegion[];
   readonly memory: GuestMemory;
   readonly devices: Devices;
+  readonly disks: readonly MockDisk[];
   /** What goes wrong; set it at any time. */
   faults: Faults = {};
   /** The recording that the guest replays, if it does. */
   player: TracePlayer | undefined;
   #paused = false;
+  #standing: string | undefined;
   readonly #death = new AbortController();
 
   private constructor(name: string, id: string, devices: Devices) {
@@ -40,6 +48,8 @@ export class MockGuest {
     this.devices = devices;
     this.regions = regionsOf(devices.board.shape);
     this.memory = new GuestMemory(totalPages(this.regions));
+    const { disks } = devices.board.shape;
+    this.disks = Array.from({ length: disks }, (_, index) => new MockDisk(`disk${index}`, DISK_SIZE));
   }
 
   /** A machine fresh from its boot, at step 0; the same for the same shape. */
@@ -97,6 +107,20 @@ export class MockGuest {
     this.#paused = false;
   }
 
+  /** What an operator, or the guest itself, has made of it (`paused`, `suspended`); undefined while it may run. */
+  get standing(): string | undefined {
+    return this.#standing;
+  }
+
+  /** Makes the guest stand, as its operator does (`paused`) or as it does itself; `goOn` ends that, nothing else does. */
+  stand(state = 'paused'): void {
+    this.#standing = state;
+  }
+
+  goOn(): void {
+    this.#standing = undefined;
+  }
+
   /** Ends the machine, as a crash of its host process would. */
   kill(): void {
     this.#death.abort();
@@ -104,7 +128,8 @@ export class MockGuest {
 
   /** Lets the guest run for `steps` steps; a paused or dead one stands still. */
   run(steps = 1): void {
-    for (let i = 0; i < steps && !this.#paused && !this.dead; i++) this.#step();
+    for (let i = 0; i < steps && !this.#paused && this.#standing === undefined && !this.dead; i++)
+      this.#step();
   }
 
   /** A copy of `count` pages from `gfn`. */
@@ -170,7 +195,19 @@ export class MockGuest {
     WORKLOADS[workload]({ memory, random, registers, shape, heap, step });
     memory.writeWord(0, 0, step, 0);
     memory.writeWord(1, step % 512, step, random.next());
+    this.#writeDisks(step);
     const video = this.regions.find(({ name }) => name === 'video');
     if (video) memory.writeWord(video.firstGfn + (step % video.pages), 0, step, 0);
+  }
+
+  /** A few sectors a step, here and there; the same for the same step. */
+  #writeDisks(step: number): void {
+    for (const [index, disk] of this.disks.entries()) {
+      const sectors = Math.floor(Math.min(disk.sizeBytes, WRITTEN) / 512);
+      for (let i = 0; i < 4 && sectors > 0; i++) {
+        const sector = (step * 7919 + i * i * 104_729 + index) % sectors;
+        disk.write(sector * 512, new Uint8Array(512).fill(step & 255).fill(i + 1, 0, 8));
+      }
+    }
   }
 }

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import {
+  chooseDisks,
   FitdocError,
   isFitdocError,
   PAGE_SIZE,
@@ -49,8 +50,13 @@ export class MockHypervisor implements Hypervisor {
     checkMachineId(options.machineId);
     if (guest.dead) throw notRunning(guest);
     if (this.#attached.has(guest)) throw busy(guest);
-    const info = infoOf(guest, options.machineId);
-    if (info.disks.length > 0 && options.disks !== 'external') throw hasDisks(guest);
+    const size = settings['disk-size'];
+    if (size !== undefined) for (const disk of guest.disks) disk.resize(Number(size));
+    const found = infoOf(guest, options.machineId);
+    // A machine in a file has no place there for its disks.
+    const { capture, disks } = chooseDisks(found.disks, options, place.kind !== 'file');
+    const info = { ...found, disks };
+    const brought = guest.disks.filter((_, index) => disks[index]?.leftOut !== true);
     const limits = await findRecording(guest, options.signal);
     throwIfAborted(options.signal);
     const faults = faultsOf(settings);
@@ -58,6 +64,7 @@ export class MockHypervisor implements Hypervisor {
     this.#attached.add(guest);
     return new MockMachine(guest, {
       info,
+      disks: capture ? brought : [],
       limits,
       steps: Number(settings.steps ?? 1),
       tick: Number(settings.tick ?? 0),
@@ -162,12 +169,6 @@ function busy({ name }: MockGuest): FitdocError {
   return new FitdocError('MACHINE_BUSY', `The mock machine ${name} is attached to already.`, {
     hint: 'Detach from it first.',
     retryable: true,
-  });
-}
-
-function hasDisks({ name }: MockGuest): FitdocError {
-  return new FitdocError('MACHINE_HAS_DISKS', `The mock machine ${name} has writable disks.`, {
-    hint: 'A checkpoint holds memory alone: attach with disks "external" when you keep the disks consistent.',
   });
 }
 

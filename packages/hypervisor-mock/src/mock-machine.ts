@@ -4,7 +4,10 @@ import {
   abortError,
   FitdocError,
   isFitdocError,
+  PauseForecast,
   throwIfAborted,
+  waitForBudget,
+  withLinkedSignal,
   type CallOptions,
   type CaptureOptions,
   type DeviceState,
@@ -14,13 +17,19 @@ import {
   type MachineSupports,
   type PageSink,
 } from '@fitdoc/interface';
-import { copyPages } from './capture.js';
-import { strikes } from './faults.js';
+import { asCaptureError, failure, notRunning, poweredOff } from './capture-errors.js';
+import { copyPages, type Copy } from './capture.js';
+import { copyAhead } from './copy-ahead.js';
+import { DiskCapture } from './disk-capture.js';
+import { strikes, type Faults } from './faults.js';
 import { MockHarvest } from './harvest.js';
+import type { MockDisk } from './mock-disk.js';
 import type { MockGuest } from './mock-guest.js';
 
 export interface MachineSettings {
   readonly info: MachineInfo;
+  /** Disks that captures bring; none where they are left to the user. */
+  readonly disks: readonly MockDisk[];
   /** Why something is missing, for people. */
   readonly limits: readonly string[];
   /** Steps that the guest runs before each capture. */
@@ -36,6 +45,8 @@ interface Taken {
   readonly kind: 'full' | 'increment';
   readonly deviceState: readonly DeviceState[];
   readonly phases: Record<string, number>;
+  readonly pages: number;
+  readonly disks: DiskCapture | undefined;
 }
 
 /** A mock machine with fitdoc attached. */
@@ -48,7 +59,10 @@ export class MockMachine implements Machine {
   readonly #detaching = new AbortController();
   /** Pages taken from the dirty log by the capture that is not committed yet. */
   readonly #taken: DirtyBitmap;
+  readonly #forecast = new PauseForecast();
+  #committedDisks: ReadonlySet<MockDisk> = new Set();
   #needsFull = true;
+  #takenDisks: DiskCapture | undefined;
   #captures = 0;
   #capture: Promise<unknown> | undefined;
   #harvest: MockHarvest | undefined;
@@ -57,7 +71,14 @@ export class MockMachine implements Machine {
 
   constructor(guest: MockGuest, settings: MachineSettings) {
     this.info = settings.info;
-    this.supports = Object.freeze({ increments: true, onDemand: true, limits: settings.limits });
+    this.supports = Object.freeze({
+      increments: true,
+      onDemand: true,
+      pauseBudget: true,
+      pauseTask: true,
+      ...(settings.disks.length > 0 && { disks: true }),
+      limits: settings.limits,
+    });
     this.#guest = guest;
     this.#settings = settings;
     this.#taken = new DirtyBitmap(guest.memory.pages);
@@ -71,12 +92,8 @@ export class MockMachine implements Machine {
 
   async capture(sink: PageSink, options: CaptureOptions = {}): Promise<Harvest> {
     this.#checkReady();
-    const signal = AbortSignal.any([
-      this.#gone.signal,
-      this.#detaching.signal,
-      ...(options.signal ? [options.signal] : []),
-    ]);
-    const work = this.#run(sink, options, signal);
+    const signals = [this.#gone.signal, this.#detaching.signal, options.signal];
+    const work = withLinkedSignal(signals, (signal) => this.#run(sink, options, signal));
     const settled = work.catch(() => undefined);
     this.#capture = settled;
     try {
@@ -85,6 +102,12 @@ export class MockMachine implements Machine {
     } finally {
       this.#capture = undefined;
     }
+  }
+
+  async standing(): Promise<FitdocError | undefined> {
+    throwIfAborted(this.#gone.signal);
+    const { standing } = this.#guest;
+    return standing === undefined ? undefined : notRunning(this.info.name, standing);
   }
 
   detach(_options: CallOptions = {}): Promise<void> {
@@ -117,34 +140,70 @@ export class MockMachine implements Machine {
       });
     }
     if (this.#guest.paused) throw this.#stuck();
+    if (this.#guest.standing !== undefined) throw notRunning(this.info.name, this.#guest.standing);
   }
 
   async #run(sink: PageSink, options: CaptureOptions, signal: AbortSignal): Promise<MockHarvest> {
     throwIfAborted(signal);
     this.#captures++;
     this.#guest.run(this.#settings.steps);
-    const capturedAtMs = Date.now();
-    const started = performance.now();
-    this.#guest.pause();
+    const { pauseBudget } = options;
+    const waited =
+      pauseBudget && (await waitForBudget(pauseBudget, () => this.#expectedPause(options), signal));
     let taken: Taken;
     let pauseMs: number;
+    let capturedAtMs: number;
+    this.#taken.clearAll();
     try {
-      taken = await this.#takeInPause(sink, options, signal);
+      const ahead = await copyAhead(this.#copyOf(sink, options, signal), this.#taken, this.#isFull(options));
+      capturedAtMs = Date.now();
+      const started = performance.now();
+      this.#guest.pause();
+      const task = options.pauseTask?.run();
+      taken = await this.#takeInPause(sink, options, signal, ahead);
+      await task;
       pauseMs = performance.now() - started;
       this.#resume();
+      this.#forecast.learn(taken.pages, pauseMs);
       await this.#afterPause(signal);
     } catch (error) {
-      this.#guest.memory.dirty.or(this.#taken);
+      this.#giveBack();
       if (!isFitdocError(error, 'MACHINE_PAUSED')) this.#guest.resume();
       throw asCaptureError(error, this.info.name);
     }
     return new MockHarvest(
-      { ...taken, pauseMs, pausePhases: taken.phases, capturedAtMs, notes: [] },
+      {
+        ...{ kind: taken.kind, deviceState: taken.deviceState, pausePhases: taken.phases, notes: [] },
+        ...{ pauseMs, capturedAtMs },
+        ...(taken.disks && { disks: taken.disks.disks }),
+        ...(waited && { pauseBudget: { ...waited, kept: pauseMs <= waited.maxMs } }),
+      },
       (durable) => this.#resolve(taken.kind, durable),
     );
   }
 
-  async #takeInPause(sink: PageSink, options: CaptureOptions, signal: AbortSignal): Promise<Taken> {
+  #isFull({ full }: CaptureOptions): boolean {
+    return full === true || this.#needsFull;
+  }
+
+  #copyOf(sink: PageSink, { onProgress }: CaptureOptions, signal: AbortSignal): Copy {
+    return {
+      guest: this.#guest,
+      sink,
+      signal,
+      ...(onProgress
+        ? { onPages: (done, total) => onProgress({ phase: 'reading pages', done, total, unit: 'pages' }) }
+        : {}),
+    };
+  }
+
+  /** `ahead`: all but what is dirty now was copied before the pause. */
+  async #takeInPause(
+    sink: PageSink,
+    options: CaptureOptions,
+    signal: AbortSignal,
+    ahead: boolean,
+  ): Promise<Taken> {
     const { faults, memory } = this.#guest;
     const count = this.#captures;
     const phases: Record<string, number> = {};
@@ -156,27 +215,45 @@ export class MockMachine implements Machine {
     clock('device');
     if (faults.dieAt === count) this.#guest.kill();
     throwIfAborted(this.#gone.signal);
-    const kind = options.full === true || this.#needsFull ? 'full' : 'increment';
-    this.#taken.load(memory.dirty.bytes);
+    const kind = this.#isFull(options) ? 'full' : 'increment';
+    const dirty = new DirtyBitmap(memory.pages);
+    dirty.load(memory.dirty.bytes);
+    this.#taken.or(dirty);
     memory.dirty.clearAll();
     if (strikes(faults.failHarvest, count)) throw failure('The dirty log could not be read.');
+    const disks = this.#takeDisks(options.full === true);
     clock('harvest');
     if (strikes(faults.strayPage, count)) sink.place(memory.pages, 1);
-    const { onProgress } = options;
-    await copyPages(
-      {
-        guest: this.#guest,
-        sink,
-        signal,
-        ...(strikes(faults.failCapture, count) ? { failHalfway: failure('The capture broke off.') } : {}),
-        ...(onProgress
-          ? { onPages: (done, total) => onProgress({ phase: 'reading pages', done, total, unit: 'pages' }) }
-          : {}),
-      },
-      kind === 'full' ? 'all' : this.#taken,
-    );
+    const breaksOff = strikes(faults.failCapture, count) && {
+      failHalfway: failure('The capture broke off.'),
+    };
+    const copy = { ...this.#copyOf(sink, options, signal), ...breaksOff };
+    const pages = await copyPages(copy, kind === 'full' && !ahead ? 'all' : dirty);
     clock('copy');
-    return { kind, deviceState, phases };
+    return { kind, deviceState, phases, pages, disks };
+  }
+
+  #takeDisks(full: boolean): DiskCapture | undefined {
+    const { disks } = this.#settings;
+    if (disks.length === 0) return undefined;
+    const { failDisk, slowDisk = 0 } = this.#guest.faults;
+    const known = full ? new Set<MockDisk>() : this.#committedDisks;
+    const trouble = { fails: strikes(failDisk, this.#captures), slowMs: slowDisk };
+    this.#takenDisks = new DiskCapture(disks, known, trouble);
+    return this.#takenDisks;
+  }
+
+  /** What was taken counts as written again. */
+  #giveBack(): void {
+    this.#guest.memory.dirty.or(this.#taken);
+    this.#takenDisks?.rollback();
+    this.#takenDisks = undefined;
+  }
+
+  /** What the pause would be now; undefined for a full capture, whose pages nobody has counted. */
+  #expectedPause({ full }: CaptureOptions): number | undefined {
+    if (full === true || this.#needsFull) return undefined;
+    return this.#forecast.estimate(this.#guest.memory.dirty.count());
   }
 
   #resume(): void {
@@ -191,13 +268,23 @@ export class MockMachine implements Machine {
   }
 
   #resolve(kind: 'full' | 'increment', durable: boolean): void {
-    if (!durable) {
-      this.#guest.memory.dirty.or(this.#taken);
-      return;
-    }
+    if (!durable) return this.#giveBack();
+    this.#takenDisks = undefined;
+    this.#committedDisks = new Set(this.#settings.disks);
     if (kind === 'full') this.#needsFull = false;
     this.#taken.clearAll();
     if (this.#guest.player?.commit()) this.#endOfRecording();
+    this.#afterCapture(this.#guest.faults);
+  }
+
+  /** What the operator, or the guest, does between two captures. */
+  #afterCapture({ stopAfter, stopFor, powerOff }: Faults): void {
+    const guest = this.#guest;
+    if (stopAfter === this.#captures) {
+      guest.stand();
+      if (stopFor !== undefined) setTimeout(() => guest.goOn(), stopFor).unref();
+    }
+    if (powerOff === this.#captures) this.#goneWith(poweredOff(this.info.name));
   }
 
   readonly #onDeath = (): void => {
@@ -228,22 +315,6 @@ export class MockMachine implements Machine {
       hint: "Detach from it, or call its guest's resume().",
     });
   }
-}
-
-function failure(message: string): FitdocError {
-  return new FitdocError('CAPTURE_FAILED', message, {
-    hint: 'This fault was asked for; take the next checkpoint.',
-    retryable: true,
-  });
-}
-
-function asCaptureError(error: unknown, name: string): FitdocError {
-  if (isFitdocError(error)) return error;
-  return new FitdocError('CAPTURE_FAILED', `The capture of ${name} failed.`, {
-    cause: error,
-    hint: 'The machine runs on and no dirty page is lost: take the next checkpoint.',
-    retryable: true,
-  });
 }
 
 /** Notes in `phases` what passed since the last call. */

@@ -57,7 +57,18 @@ export async function restoreGuest(
     }
   });
   guest.filled();
+  await fillDisks(guest, source, options);
   return { guest, report: { state: 'running', pages, notes: [note] } };
+}
+
+async function fillDisks(guest: MockGuest, source: RestoreSource, { signal }: RestoreOptions): Promise<void> {
+  for (const disk of source.disks ?? []) {
+    const target = guest.disks.find(({ name }) => name === disk.name);
+    if (!target) continue;
+    target.resize(disk.sizeBytes);
+    for await (const { offset, bytes } of disk.read(signal ? { signal } : {})) target.write(offset, bytes);
+    target.takeDirty();
+  }
 }
 
 /** Writes the checkpoint's machine to PATH and PATH.state, holding an extent at a time. */
@@ -68,7 +79,7 @@ export async function restoreFile(
   options: RestoreOptions & { readonly proof: boolean },
 ): Promise<RestoreReport> {
   const total = regionsOf(devices.board.shape).reduce((sum, { pages }) => sum + pages, 0);
-  const writer = await MachineFileWriter.create(file, total);
+  const writer = await MachineFileWriter.create(file, total, options.replace);
   try {
     const { pages, note } = await consume(source, options, ({ gfn, bytes }) => writer.write(gfn, bytes));
     await writer.finish(source.info, total, source.deviceState);

@@ -25,6 +25,10 @@ const bytes = (least: number): Parse => {
     return fits ? size : undefined;
   };
 };
+const diskSize: Parse = (text) => {
+  const bytes = parseSize(text);
+  return bytes !== undefined && bytes >= 4096 && bytes <= 2 ** 40 && bytes % 512 === 0 ? bytes : undefined;
+};
 const share: Parse = (text) => (/^(0|1|0?\.\d+|1\.0+|0\.\d+)$/.test(text) ? Number(text) : undefined);
 const workload: Parse = (text) => WORKLOAD_NAMES.find((name) => name === (ALIASES[text] ?? text));
 const every = { group: 'fault', parse: whole(1, 1e9), expects: 'a whole number from 1' } as const;
@@ -43,6 +47,7 @@ const PARAMETERS = {
   words: { group: 'shape', parse: whole(1, 512), expects: 'changed words a page, 1 to 512' },
   rewrites: { group: 'shape', parse: share, expects: 'a share from 0 to 1' },
   disks: { group: 'shape', parse: whole(0, 16), expects: '0 to 16 writable disks' },
+  'disk-size': { group: 'run', parse: diskSize, expects: 'whole sectors from 4K to 1T' },
   steps: { group: 'run', parse: whole(0, 1e6), expects: 'steps a capture, 0 to 1000000' },
   tick: { ...time, group: 'run' },
   from: { group: 'run', parse: whole(0, 1e6), expects: 'epochs to skip' },
@@ -50,10 +55,15 @@ const PARAMETERS = {
   'fail-capture': every,
   'fail-device': every,
   'stray-page': every,
+  'fail-disk': every,
   'die-at': every,
   'leave-paused': every,
+  'stop-after': every,
+  'stop-for': { ...time, group: 'fault' },
+  'power-off': every,
   'slow-device': { ...time, group: 'fault' },
   'slow-capture': { ...time, group: 'fault' },
+  'slow-disk': { ...time, group: 'fault' },
   proof: {
     group: 'restore',
     parse: (text) => ['yes', 'no'].find((word) => word === text),

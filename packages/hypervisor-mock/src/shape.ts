@@ -20,7 +20,7 @@ export interface Shape {
   readonly words: number;
   /** Share of the dirty pages that are written with what they hold. */
   readonly rewrites: number;
-  /** Writable disks that the machine pretends to have. */
+  /** Writable disks. */
   readonly disks: number;
 }
 

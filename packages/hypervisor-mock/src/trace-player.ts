@@ -1,6 +1,13 @@
 import { PAGE_SIZE } from '@fitdoc/interface';
-import type { MockGuest } from './mock-guest.js';
+import type { Devices } from './device-state.js';
+import type { GuestMemory } from './guest-memory.js';
 import type { Trace, TracePages } from './trace-file.js';
+
+/** What of a guest a recording is played in. */
+interface Played {
+  readonly devices: Devices;
+  readonly memory: GuestMemory;
+}
 
 /** Index of the register that counts the steps of a replay: 1 with the base in memory, 2 after an epoch. */
 const POSITION = 0;
@@ -23,7 +30,7 @@ export class TracePlayer {
     return this.#ended;
   }
 
-  step(guest: MockGuest): void {
+  step(guest: Played): void {
     const { registers } = guest.devices;
     const position = registers[POSITION] ?? 0;
     const pages = position === 0 ? this.#trace.base : this.#trace.epochs[position - 1];
@@ -41,7 +48,7 @@ export class TracePlayer {
   }
 }
 
-function writePages(guest: MockGuest, { gfns, bytes }: TracePages): void {
+function writePages(guest: Played, { gfns, bytes }: TracePages): void {
   for (const [index, gfn] of gfns.entries()) {
     guest.memory.writePage(gfn, bytes.subarray(index * PAGE_SIZE, (index + 1) * PAGE_SIZE));
   }

@@ -8,14 +8,18 @@ import { MockHypervisor } from '../src/mock-hypervisor.js';
 
 const runner = { describe, it: (name: string, body: () => Promise<void>, ms?: number) => it(name, body, ms) };
 
-for (const workload of ['kv', 'compiler']) {
+for (const [workload, disks] of [
+  ['kv', 0],
+  ['compiler', 0],
+  ['kv', 2],
+] as const) {
   hypervisorSuite(runner, {
-    name: `mock, ${workload}`,
+    name: `mock, ${workload}, ${disks} disks`,
     absentLocation: 'file:/nowhere/at/all',
     async open() {
       const hypervisor = new MockHypervisor();
       const place = await mkdtemp(path.join(os.tmpdir(), 'fitdoc-mock-'));
-      const location = `vm?memory=4M&rate=100&workload=${workload}`;
+      const location = `vm?memory=4M&rate=100&workload=${workload}&disks=${disks}&disk-size=4M`;
       const guest = () => hypervisor.machine('vm');
       return {
         hypervisor,
@@ -23,6 +27,10 @@ for (const workload of ['kv', 'compiler']) {
         isRunning: async () => guest()?.paused !== true,
         mutate: async () => guest()?.run(2),
         readMemory: async (gfn, count) => guest()?.read(gfn, count) ?? new Uint8Array(0),
+        readDisk: async (name, offset, length) =>
+          guest()
+            ?.disks.find((disk) => disk.name === name)
+            ?.read(offset, length) ?? new Uint8Array(0),
         kill: async () => guest()?.kill(),
         async restoreTarget() {
           const file = path.join(place, 'restored');

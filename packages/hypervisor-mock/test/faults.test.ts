@@ -103,7 +103,55 @@ test('one attachment at a time', async () => {
 test('writable disks must be agreed to', async () => {
   const { machine } = await attach('a?memory=8M&disks=2', { disks: 'external' });
   expect(machine.info.disks.map(({ writable }) => writable)).toEqual([true, true]);
-  await expect(attach('b?memory=8M&disks=2')).rejects.toThrow(code('MACHINE_HAS_DISKS'));
+  expect(machine.supports.disks).toBeUndefined();
+  const refusing = attach('b?memory=8M&disks=2', { disks: 'refuse' });
+  await expect(refusing).rejects.toThrow(code('MACHINE_HAS_DISKS'));
+});
+
+test('disks are brought unless they are left out by name', async () => {
+  const { machine, sink } = await attach('a?memory=8M&disks=3&disk-size=1M', { leaveOutDisks: ['disk1'] });
+  expect(machine.supports.disks).toBe(true);
+  expect(machine.info.disks.map(({ leftOut }) => leftOut)).toEqual([undefined, true, undefined]);
+  const harvest = await sink.capture(machine);
+  expect(harvest.disks?.map(({ name, sizeBytes }) => [name, sizeBytes])).toEqual([
+    ['disk0', 2 ** 20],
+    ['disk2', 2 ** 20],
+  ]);
+  await harvest.rollback();
+  const all = { disks: 'refuse', leaveOutDisks: ['disk0', 'disk1', 'disk2'] } as const;
+  expect((await attach('b?memory=8M&disks=3', all)).machine.supports.disks).toBeUndefined();
+  await expect(attach('c?disks=1', { leaveOutDisks: ['vda'] })).rejects.toThrow(code('ARGUMENT_INVALID'));
+});
+
+test('disks that are lost while they are read come again with the next capture', async () => {
+  const { machine, guest, sink } = await attach('a?memory=8M&disks=1&disk-size=1M&fail-disk=2&steps=0');
+  await (await sink.capture(machine)).commit();
+  guest.disks[0]?.write(5000, Uint8Array.of(1, 2, 3));
+  const read = async (): Promise<number[]> => {
+    const harvest = await sink.capture(machine);
+    try {
+      const offsets: number[] = [];
+      for await (const { offset } of harvest.disks![0]!.read()) offsets.push(offset);
+      await harvest.commit();
+      return offsets;
+    } catch (error) {
+      await harvest.rollback();
+      throw error;
+    }
+  };
+  await expect(read()).rejects.toThrow(code('CAPTURE_FAILED'));
+  expect(await read()).toEqual([4096]);
+});
+
+test('a disk that became smaller is brought in full', async () => {
+  const { machine, guest, sink } = await attach('a?memory=8M&disks=1&disk-size=1M&steps=0');
+  await (await sink.capture(machine)).commit();
+  guest.disks[0]?.resize(2 ** 19);
+  const harvest = await sink.capture(machine);
+  expect(harvest.disks).toMatchObject([{ kind: 'full', sizeBytes: 2 ** 19 }]);
+  await harvest.commit();
+  guest.disks[0]?.resize(2 ** 20);
+  expect((await sink.capture(machine)).disks).toMatchObject([{ kind: 'increment', sizeBytes: 2 ** 20 }]);
 });
 
 test('a machine with a tick lives while nobody captures', async () => {
@@ -115,4 +163,28 @@ test('a machine with a tick lives while nobody captures', async () => {
   const stopped = guest.step;
   await new Promise((resolve) => setTimeout(resolve, 40));
   expect(guest.step).toBe(stopped);
+});
+
+test('a guest that its operator stopped is named and left, and goes on where it was', async () => {
+  const { machine, guest, sink } = await attach('a?memory=8M&rate=80&stop-after=2');
+  await capture(machine, sink);
+  await capture(machine, sink);
+  await expect(capture(machine, sink)).rejects.toThrow(code('MACHINE_NOT_RUNNING'));
+  const { step } = guest;
+  guest.run(5);
+  expect(guest.step).toBe(step);
+  expect(await machine.standing?.()).toMatchObject({ details: { state: 'paused' } });
+  guest.goOn();
+  expect(await machine.standing?.()).toBeUndefined();
+  expect((await capture(machine, sink)).kind).toBe('increment');
+  expectSame(sink, guest);
+  guest.stand('suspended');
+  await machine.detach();
+  expect(guest.standing).toBe('suspended');
+});
+
+test('a guest that powers off has ended, which is no failure', async () => {
+  const { machine, sink } = await attach('a?memory=8M&power-off=1');
+  await capture(machine, sink);
+  expect(machine.gone.reason).toMatchObject({ code: 'MACHINE_GONE', details: { ended: true } });
 });

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { RestoreSource } from '@fitdoc/interface';
@@ -59,6 +59,24 @@ test('the file of a machine is its memory, raw', async () => {
   const file = path.join(await directory(), 'vm');
   expect((await hypervisor.restore(`file:${file}`, source)).state).toBe('written');
   expect(Buffer.compare(await readFile(file), sink.memory)).toBe(0);
+});
+
+test('a file that is there is replaced only when that was said, its other half too', async () => {
+  const { hypervisor, machine } = await attach('a?memory=8M&rate=50');
+  const source = await checkpoint(machine);
+  const file = path.join(await directory(), 'vm');
+  for (const mine of [file, `${file}.state`]) {
+    await writeFile(mine, 'mine');
+    await expect(hypervisor.restore(`file:${file}`, source)).rejects.toMatchObject({
+      code: 'ARGUMENT_INVALID',
+      message: `${mine} is there already.`,
+    });
+    expect(await readFile(mine, 'utf8')).toBe('mine');
+    await rm(mine);
+  }
+  await writeFile(file, 'mine');
+  await hypervisor.restore(`file:${file}`, source, { replace: true });
+  expect((await stat(file)).size).toBeGreaterThanOrEqual(8 << 20);
 });
 
 test.each(['memory=16M', 'workload=idle', 'seed=9', 'rate=1'])(
@@ -160,7 +178,7 @@ test('files that are no machine are refused', async () => {
     await expect(hypervisor.attach(`file:${file}`)).rejects.toMatchObject({ code: 'LOCATION_INVALID' });
   }
   const { machine } = await attach('a?memory=8M');
-  await hypervisor.restore(`file:${file}`, await checkpoint(machine));
+  await hypervisor.restore(`file:${file}`, await checkpoint(machine), { replace: true });
   await writeFile(file, 'short');
   await expect(hypervisor.attach(`file:${file}`)).rejects.toMatchObject({ code: 'LOCATION_INVALID' });
 });

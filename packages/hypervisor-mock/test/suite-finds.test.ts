@@ -2,7 +2,10 @@ import { hypervisorSuite } from '@fitdoc/compliance/hypervisor';
 import {
   FitdocError,
   PAGE_SIZE,
+  type DiskExtent,
+  type DiskExtents,
   type Harvest,
+  type HarvestDisk,
   type Hypervisor,
   type Machine,
   type PageSink,
@@ -66,10 +69,12 @@ async function failure(sabotage: Sabotage): Promise<string | undefined> {
       const guest = () => mock.machine('vm');
       return {
         hypervisor: sabotaged(mock, sabotage),
-        location: 'vm?memory=1M&rate=30',
+        location: 'vm?memory=1M&rate=30&disks=1&disk-size=1M',
         isRunning: async () => guest()?.paused !== true,
         mutate: async () => guest()?.run(),
         readMemory: async (gfn, count) => guest()?.read(gfn, count) ?? new Uint8Array(0),
+        readDisk: async (_name, offset, length) =>
+          guest()?.disks[0]?.read(offset, length) ?? new Uint8Array(0),
         kill: async () => guest()?.kill(),
         restoreTarget: async () => ({
           location: 'copy',
@@ -95,6 +100,14 @@ async function failure(sabotage: Sabotage): Promise<string | undefined> {
 test('the suite passes an adapter that keeps the port', async () => {
   expect(await failure({})).toBeUndefined();
 });
+
+async function* butLast(disk: HarvestDisk): DiskExtents {
+  let held: DiskExtent | undefined;
+  for await (const extent of disk.read()) {
+    if (held) yield held;
+    held = extent;
+  }
+}
 
 const busy = () => Promise.reject(new FitdocError('MACHINE_BUSY', 'always'));
 const scratch = new Uint8Array(PAGE_SIZE);
@@ -150,6 +163,21 @@ const sabotages: Record<string, Sabotage> = {
   },
   'has a gap between its regions': {
     machine: ({ info }) => ({ info: { ...info, regions: info.regions.slice(1) } }),
+  },
+  'leaves out a block of a disk': {
+    harvest: ({ disks = [] }) => ({ disks: disks.map((disk) => over(disk, { read: () => butLast(disk) })) }),
+  },
+  'brings no disks and says that it does': { harvest: () => ({ disks: [] }) },
+  'calls every disk an increment': {
+    harvest: ({ disks = [] }) => ({ disks: disks.map((disk) => over(disk, { kind: 'increment' })) }),
+  },
+  'forgets what was written to a disk when a harvest is rolled back': {
+    harvest: (harvest, mock) => ({
+      rollback: async () => {
+        await harvest.rollback();
+        mock.machine('vm')?.disks[0]?.takeDirty();
+      },
+    }),
   },
   'restores nothing': { restore: async () => undefined },
   'reads pages before it looks': {

@@ -2,6 +2,7 @@ import { FitdocError, type Hypervisor } from '@fitdoc/interface';
 import { openDirect } from './direct/open.js';
 import { LocalShell, SshShell, type HostShell } from './host/shell.js';
 import { attachDomain } from './machine/attach.js';
+import { findMachines } from './machine/list.js';
 import { restoreDomain, restoreFile } from './restore/restore.js';
 
 const DOMAIN = /^[A-Za-z0-9_.:+-]+$/;
@@ -54,7 +55,7 @@ function remote(
 export const hypervisor: Hypervisor = {
   specificationVersion: 'hypervisor-v1',
   scheme: 'xen',
-  supports: Object.freeze({ attach: true, restore: true }),
+  supports: Object.freeze({ attach: true, restore: true, machines: true }),
   async attach(location, options = {}) {
     const name = domainName(location, 'xen:DOMAIN');
     return await attachDomain(new LocalShell(), name, 'xen', options, openDirect);
@@ -68,6 +69,9 @@ export const hypervisor: Hypervisor = {
       source,
       options,
     );
+  },
+  async machines(options) {
+    return await findMachines(new LocalShell(), openDirect, options);
   },
 };
 

@@ -82,6 +82,27 @@ describe('captures by Remus', () => {
     expect(readFileSync(join(xl.folder, 'calls'), 'utf8')).toBe('remus\nremus\n');
   });
 
+  it('starts anew, so that pages come while the guest runs, when there is no room for those of a pause', async () => {
+    xl = new FakeXl('pvh', parts, KIB);
+    const { machine, memory, value } = await attached();
+    const asked: number[] = [];
+    const sink = Object.assign(memory, {
+      prepare: async (pages: number) => asked.push(pages) !== 2,
+    });
+    const kinds: string[] = [];
+    for (let index = 0; index < 4; index++) {
+      const harvest = await machine.capture(sink);
+      await harvest.commit();
+      kinds.push(harvest.kind);
+      if (index === 2) expect(harvest.notes.join()).toMatch(/no memory for what the pause/);
+    }
+    expect(kinds).toEqual(['full', 'increment', 'full', 'increment']);
+    expect(asked).toHaveLength(3);
+    expect([value(1), value(2), value(3)]).toEqual([1, 2, 3]);
+    await machine.detach();
+    expect(readFileSync(join(xl.folder, 'calls'), 'utf8')).toBe('remus\nremus\n');
+  });
+
   it('an abort ends the sender and leaves the guest running', async () => {
     xl = new FakeXl('pvh', parts.slice(0, 1), KIB);
     const { machine, memory } = await attached();
@@ -177,6 +198,21 @@ describe('what is checked first', () => {
     await machine.detach();
   });
 
+  it.each([
+    ['--p---', 'paused'],
+    ['---sc-', 'crashed'],
+    ['---s--', 'shutdown'],
+  ])('that the guest runs: %s is %s, and is left so', async (flags, state) => {
+    xl = new FakeXl('pvh', parts, KIB);
+    xl.write('state', `${flags}\n`);
+    await expect(hypervisor.attach('guest')).rejects.toMatchObject({
+      code: 'MACHINE_NOT_RUNNING',
+      details: { state },
+    });
+    xl.write('state', '-b----\n');
+    await (await hypervisor.attach('guest', { config: { path: 'remus' } })).detach();
+  });
+
   it('that a PV guest cannot have increments on a Xen without shadow paging', async () => {
     const whole = [Buffer.concat([streamHead('pv', KIB), pageRecord([page(1, 1)]), checkpointTail(1, true)])];
     xl = new FakeXl('pv', whole, KIB);
@@ -229,7 +265,10 @@ describe('restores', () => {
     const path = join(fake.folder, 'guest.xen');
     expect(await hypervisor.restore(`file:${path}`, source)).toMatchObject({ state: 'written' });
     expect(await nameIn(path)).toBe('guest');
-    await hypervisor.restore(`file:${path}`, source, { config: { name: 'copy' } });
+    const copy = { config: { name: 'copy' } };
+    expect(await code(hypervisor.restore(`file:${path}`, source, copy))).toBe('ARGUMENT_INVALID');
+    expect(await nameIn(path)).toBe('guest');
+    await hypervisor.restore(`file:${path}`, source, { ...copy, replace: true });
     expect(await nameIn(path)).toBe('copy');
     const broken = {
       ...source,

@@ -20,15 +20,26 @@ list)
   [ -e unreachable ] && exit 1
   [ -e gone ] && [ -n "$2" ] && exit 1
   if [ "$2" = -l ]; then
-    [ "$3" = guest ] || exit 1
-    cat list.json
+    case $3 in
+      '' | guest) cat list.json ;;
+      Domain-0) cat host.json ;;
+      # What libxl has no configuration of is left out.
+      guest-dm | 2) echo '[]' ;;
+      *) exit 1 ;;
+    esac
   else
     echo "Name                                        ID   Mem VCPUs      State   Time(s)"
     is=$(cat state)
     [ -e crashed ] && is=---sc-
     echo "guest                                        1    80     1     $is       1.0"
   fi ;;
-domid) [ "$2" = guest ] && echo 1 || exit 1 ;;
+domid)
+  case $2 in
+    guest) echo 1 ;;
+    guest-dm) echo 2 ;;
+    *) exit 1 ;;
+  esac ;;
+domname) [ "$2" = 2 ] && echo guest-dm || exit 1 ;;
 remus)
   echo remus >>calls
   rm -f pipe && mkfifo pipe

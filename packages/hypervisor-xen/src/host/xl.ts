@@ -1,5 +1,6 @@
-import { FitdocError } from '@fitdoc/interface';
+import { FitdocError, isFitdocError } from '@fitdoc/interface';
 import { parseGuestConfig, type GuestConfig } from '../memory/guest-config.js';
+import type { StandingState } from './states.js';
 import { runOn, type HostShell } from './shell.js';
 
 /** What `xl info` tells of a host. */
@@ -74,19 +75,90 @@ export async function findDomain(
   signal?: AbortSignal,
 ): Promise<{ xen: XenInfo; domain: Domain }> {
   const { xen, answer } = await ask(shell, ['list', '-l', name], signal);
-  const list =
-    answer === '' ? [] : (JSON.parse(answer) as { domid: number; config: Record<string, unknown> }[]);
+  const list = answer === '' ? [] : (JSON.parse(answer) as Listed[]);
   const found = list[0];
-  if (!found || found.domid === 0) {
-    throw new FitdocError('MACHINE_NOT_FOUND', `There is no guest named ${name} on ${shell.name}.`, {
-      hint: '`xl list` shows the names of those that run.',
-    });
+  if (!found || found.domid === 0) throw await notFound(shell, name, found !== undefined, signal);
+  return { xen, domain: readDomain(found) };
+}
+
+/** Why a name, or number, is of no guest that can be captured. */
+async function notFound(
+  shell: HostShell,
+  name: string,
+  isHost: boolean,
+  signal?: AbortSignal,
+): Promise<FitdocError> {
+  if (isHost) {
+    return new FitdocError(
+      'MACHINE_NOT_FOUND',
+      `${name} is the domain that runs ${shell.name} itself, no guest.`,
+      {
+        hint: '`xl list` shows the names of the guests.',
+      },
+    );
   }
-  const create = found.config.c_info as Record<string, unknown> | undefined;
+  const { code } = await runOn(shell, 'xl domid "$1" || xl domname "$1"', [name], signal);
+  if (code === 0) {
+    return new FitdocError(
+      'CAPABILITY_MISSING',
+      `The toolstack keeps no configuration of the domain ${name}.`,
+      {
+        hint: 'It is the stub domain of another guest, which can be captured, or was not made by xl.',
+      },
+    );
+  }
+  return new FitdocError('MACHINE_NOT_FOUND', `There is no guest named ${name} on ${shell.name}.`, {
+    hint: '`xl list` shows the names of those that run.',
+  });
+}
+
+interface Listed {
+  readonly domid: number;
+  readonly config: Record<string, unknown>;
+}
+
+/** PROTOCOL_ERROR where libxl's configuration cannot be read. */
+function readDomain({ domid, config }: Listed): Domain {
+  const create = config.c_info as Record<string, unknown> | undefined;
   // The number of the running domain must not become part of what a restore creates.
   delete create?.domid;
-  const config = parseGuestConfig(JSON.stringify(found.config, null, 4));
-  return { xen, domain: { domid: found.domid, config } };
+  return { domid, config: parseGuestConfig(JSON.stringify(config, null, 4)) };
+}
+
+/** A guest of a host's list, and how it stands. */
+export interface ListedDomain {
+  readonly domain: Domain;
+  readonly standing: StandingState | undefined;
+}
+
+/**
+ * Asks a host about itself and all of its guests; what libxl tells of one that this fitdoc cannot read is given as its
+ * name and the error. Errors: CAPABILITY_MISSING, MACHINE_NOT_FOUND (ssh), ABORTED.
+ */
+export async function listDomains(
+  shell: HostShell,
+  signal?: AbortSignal,
+): Promise<{ xen: XenInfo; domains: (ListedDomain | { name: string; problem: FitdocError })[] }> {
+  const { xen, answer } = await ask(shell, ['list', '-l'], signal);
+  const { out } = await runOn(shell, 'xl list', [], signal);
+  const flags = new Map(
+    [...out.matchAll(/ (\d+) +\d+ +\d+ +([-r][-b][-p][-s].[-d]) /g)].map(([, id, text]) => [
+      Number(id),
+      text!,
+    ]),
+  );
+  const list = answer === '' ? [] : (JSON.parse(answer) as Listed[]);
+  const guests = list.filter(({ domid }) => domid !== 0);
+  const domains = guests.map((each) => {
+    try {
+      return { domain: readDomain(each), standing: standingBy(flags.get(each.domid) ?? '') };
+    } catch (error) {
+      if (!isFitdocError(error)) throw error;
+      const { name } = (each.config.c_info ?? {}) as { name?: string };
+      return { name: name ?? String(each.domid), problem: error };
+    }
+  });
+  return { xen, domains };
 }
 
 /** Asks a host about itself, and whether it has a domain of that name. Errors: those of `findDomain`. */
@@ -97,6 +169,23 @@ export async function nameTaken(
 ): Promise<{ xen: XenInfo; taken: boolean }> {
   const { xen, answer } = await ask(shell, ['domid', name], signal);
   return { xen, taken: answer !== '' };
+}
+
+/**
+ * How a domain stands that its operator paused, that is suspended, crashed or is shutting down; undefined for one
+ * that runs, or waits to.
+ */
+export async function standingOf(shell: HostShell, domain: string): Promise<StandingState | undefined> {
+  const { code, out } = await runOn(shell, 'xl list "$1"', [domain]);
+  const flags = / ([-r][-b][-p][-s].[-d]) /.exec(out)?.[1];
+  return code !== 0 || flags === undefined ? undefined : standingBy(flags);
+}
+
+/** By the six letters of `xl list`. */
+function standingBy(flags: string): StandingState | undefined {
+  if (flags[4] === 'c') return 'crashed';
+  if (flags[3] === 's') return flags[4] === 's' ? 'suspended' : 'shutdown';
+  return flags[2] === 'p' ? 'paused' : undefined;
 }
 
 /**

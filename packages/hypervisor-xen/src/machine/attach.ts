@@ -1,14 +1,27 @@
-import { FitdocError, type AttachOptions, type Machine, type MachineInfo } from '@fitdoc/interface';
+import {
+  chooseDisks,
+  FitdocError,
+  type AttachOptions,
+  type Machine,
+  type MachineInfo,
+} from '@fitdoc/interface';
 import type { HostShell } from '../host/shell.js';
-import { findDomain, type Domain, type XenInfo } from '../host/xl.js';
+import { findDomain, standingOf, type Domain, type XenInfo } from '../host/xl.js';
 import { regionsFor } from '../memory/pfn-space.js';
 import { readConfig, type XenConfig } from './config.js';
+import { refusalOf } from './refusals.js';
+import { notRunning } from '../host/states.js';
 import { StreamMachine } from './stream-machine.js';
 
 export type CapturePath = 'direct' | 'remus' | 'save';
 
 /** What a domain is, as a checkpoint records it. */
-export function machineInfo(domain: Domain, xen: XenInfo, scheme: string, machineId?: string): MachineInfo {
+export function machineInfo(
+  domain: Domain,
+  xen: XenInfo,
+  scheme: string,
+  { machineId, deviceModel }: { readonly machineId?: string; readonly deviceModel?: string } = {},
+): MachineInfo {
   const { config } = domain;
   const id = machineId ?? (config.uuid === '' ? config.name : config.uuid);
   return {
@@ -24,17 +37,20 @@ export function machineInfo(domain: Domain, xen: XenInfo, scheme: string, machin
       maxMemoryKiB: config.maxMemoryKiB,
       xen: `${xen.major}.${xen.minor}`,
       nics: config.nics,
+      ...(deviceModel !== undefined && { deviceModel: `qemu ${deviceModel}` }),
     },
     disks: config.disks,
   };
 }
 
-/** The ways to capture a domain, best first, and what each cannot do. */
+/**
+ * The ways to capture a domain, best first; `direct` where Xen's libraries are there, and the device model of an HVM
+ * guest can be asked.
+ */
 export function capturePaths(domain: Domain, xen: XenInfo, direct: boolean): CapturePath[] {
   const { guestType } = domain.config;
   if (guestType === 'pv') return xen.capabilities.includes('shadow') ? ['remus', 'save'] : ['save'];
-  // The state of an HVM guest's device model comes through the toolstack only.
-  return direct && guestType === 'pvh' ? ['direct', 'remus', 'save'] : ['remus', 'save'];
+  return direct ? ['direct', 'remus', 'save'] : ['remus', 'save'];
 }
 
 function limitsOf(path: CapturePath, domain: Domain, xen: XenInfo): string[] {
@@ -51,23 +67,54 @@ function limitsOf(path: CapturePath, domain: Domain, xen: XenInfo): string[] {
     limits.push('The pause is measured from the stream, without the guest’s own suspend.');
   if (domain.config.nics > 0)
     limits.push('Packets in flight are not held back: a restored guest may see them lost.');
-  // The process that `xl create` leaves behind takes a suspend that it sees for the end of its guest.
-  limits.push(
-    'Once the guest has been suspended, xl may act no longer on its power-off, reboot or crash, as after `xl save -c`.',
-  );
+  // The process that `xl create` leaves behind takes a suspend that it sees for the end of its guest; by the dirty
+  // log it is halted meanwhile.
+  if (path !== 'direct') {
+    limits.push(
+      'Once the guest has been suspended, xl may act no longer on its power-off, reboot or crash, as after `xl save -c`.',
+    );
+  }
   return limits;
 }
 
-function refuseDisks(domain: Domain, options: AttachOptions): void {
-  const writable = domain.config.disks.filter((disk) => disk.writable);
-  if (writable.length === 0 || options.disks === 'external') return;
-  throw new FitdocError(
-    'MACHINE_HAS_DISKS',
-    `The guest ${domain.config.name} can write to ${writable.map((disk) => disk.name).join(', ')}.`,
-    {
-      hint: 'Checkpoints hold memory only: keep the disks consistent yourself and attach with disks "external".',
-    },
-  );
+/** The domain with its disks as the attachment takes them. Errors: those of `chooseDisks`. */
+function withChosenDisks(domain: Domain, options: AttachOptions): Domain {
+  const { disks } = chooseDisks(domain.config.disks, options, false);
+  return { ...domain, config: { ...domain.config, disks } };
+}
+
+/** What there is of the direct path for a domain, and why it cannot be taken. */
+export function directPath(
+  domain: Domain,
+  opened: DirectPath | string = 'it is there on the Xen host itself only',
+): { readonly direct?: DirectPath; readonly why?: string } {
+  if (typeof opened === 'string') return { why: opened };
+  const { guestType, plainDeviceModel } = domain.config;
+  if (guestType !== 'hvm') return { direct: opened };
+  if (plainDeviceModel && opened.hasDeviceModel(domain)) return { direct: opened };
+  return { direct: opened, why: 'the device model is no QEMU of this dom0 that can be asked' };
+}
+
+/** A suspended domain is left so, but for one that a fitdoc which died here left, or that we are told to resume. */
+async function refuseStanding(
+  shell: HostShell,
+  domain: Domain,
+  config: XenConfig,
+  direct: DirectPath | undefined,
+): Promise<void> {
+  const standing = await standingOf(shell, String(domain.domid));
+  if (standing === undefined) return;
+  if (standing !== 'suspended' || !(await direct?.revive(domain, config.resume))) throw notRunning(standing);
+}
+
+/** The device model's version; a way that does without the device model does without it, too. */
+function versionOf(direct: DirectPath, domain: Domain, path: CapturePath): string | undefined {
+  try {
+    return direct.deviceModelOf(domain);
+  } catch (error) {
+    if (path === 'direct') throw error;
+    return undefined;
+  }
 }
 
 /** A domain to be captured, and what was found out about it. */
@@ -81,7 +128,15 @@ export interface DirectRequest {
 /** How a path of capture is opened; the direct one is there only where Xen's libraries are. */
 export interface DirectPath {
   attach(request: DirectRequest): Promise<Machine>;
+  /** Resumes a suspended domain that a process which died here left so, or any if `insist`; false when it is not that. */
+  revive(domain: Domain, insist: boolean): Promise<boolean>;
   rescue(domid: number): Promise<void>;
+  /** Whether a domain's device model is a QEMU of this dom0, which can be asked. */
+  hasDeviceModel(domain: Domain): boolean;
+  /** Whether a guest tells what it does when it is asked, and a suspend is not among it. */
+  refusesSuspend(domain: Domain): Promise<boolean>;
+  /** Its version, where it is. Errors: CAPTURE_FAILED. */
+  deviceModelOf(domain: Domain): string | undefined;
 }
 
 /**
@@ -96,18 +151,25 @@ export async function attachDomain(
   openDirect?: (xen: XenInfo) => Promise<DirectPath | string>,
 ): Promise<Machine> {
   const config = readConfig(options.config);
-  const { xen, domain } = await findDomain(shell, name, options.signal);
-  refuseDisks(domain, options);
-  const opened = (await openDirect?.(xen)) ?? 'it is there on the Xen host itself only';
-  const direct = typeof opened === 'string' ? undefined : opened;
-  const paths = capturePaths(domain, xen, direct !== undefined);
+  const { xen, domain: found } = await findDomain(shell, name, options.signal);
+  const domain = withChosenDisks(found, options);
+  const { direct, why } = directPath(domain, await openDirect?.(xen));
+  const paths = capturePaths(domain, xen, why === undefined);
   const path = config.path ?? paths[0]!;
   if (!paths.includes(path)) {
     throw new FitdocError('CAPABILITY_MISSING', `The guest ${name} cannot be captured by way of ${path}.`, {
-      hint: `Possible here: ${paths.join(', ')}. ${limitsOf('save', domain, xen)[0]}`,
+      hint: `Possible here: ${paths.join(', ')}. ${why === undefined ? '' : `Not by the dirty log: ${why}. `}${limitsOf('save', domain, xen)[0]}`,
     });
   }
-  const info = machineInfo(domain, xen, scheme, options.machineId);
+  const refusal = await refusalOf(domain, direct);
+  if (refusal) throw refusal;
+  await refuseStanding(shell, domain, config, direct);
+  const deviceModel = direct && versionOf(direct, domain, path);
+  const { machineId } = options;
+  const info = machineInfo(domain, xen, scheme, {
+    ...(machineId !== undefined && { machineId }),
+    ...(deviceModel !== undefined && { deviceModel }),
+  });
   const limits = limitsOf(path, domain, xen);
   if (path === 'direct' && direct) return await direct.attach({ domain, info, limits, config });
   return new StreamMachine(shell, {
@@ -116,8 +178,8 @@ export async function attachDomain(
     info,
     limits: [
       ...limits,
-      ...(typeof opened === 'string' && domain.config.guestType === 'pvh'
-        ? [`The dirty log is not read directly: ${opened}.`]
+      ...(why !== undefined && domain.config.guestType !== 'pv'
+        ? [`The dirty log is not read directly: ${why}.`]
         : []),
     ],
     intervalMs: Math.min(1000, Math.max(50, options.intervalMs ?? 200)),

@@ -8,11 +8,13 @@ export interface XenConfig {
   readonly pauseLimitSeconds: number;
   /** Most pages held between captures of a stream. Default 65,536. */
   readonly holdPages?: number;
+  /** Resume a domain that is suspended at the attach: whoever suspended it is gone. Default false. */
+  readonly resume: boolean;
 }
 
 /** Errors: ARGUMENT_INVALID. */
 export function readConfig(config: Readonly<Record<string, unknown>> = {}): XenConfig {
-  const { path, pauseLimitSeconds = 10, holdPages } = config;
+  const { path, pauseLimitSeconds = 10, holdPages, resume = false } = config;
   if (path !== undefined && path !== 'direct' && path !== 'remus' && path !== 'save') {
     throw invalid('path', 'one of direct, remus, save');
   }
@@ -22,7 +24,9 @@ export function readConfig(config: Readonly<Record<string, unknown>> = {}): XenC
   if (holdPages !== undefined && (typeof holdPages !== 'number' || !(holdPages >= 0))) {
     throw invalid('holdPages', 'a number of pages');
   }
+  if (typeof resume !== 'boolean') throw invalid('resume', 'true or false');
   return {
+    resume,
     pauseLimitSeconds: Math.round(pauseLimitSeconds),
     ...(path !== undefined && { path }),
     ...(typeof holdPages === 'number' && { holdPages }),

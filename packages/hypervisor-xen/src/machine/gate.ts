@@ -2,6 +2,7 @@ import {
   FitdocError,
   isFitdocError,
   throwIfAborted,
+  withLinkedSignal,
   type CallOptions,
   type Harvest,
 } from '@fitdoc/interface';
@@ -24,12 +25,8 @@ export class CaptureGate {
     return this.#detach.signal.aborted;
   }
 
-  markGone(name: string): FitdocError {
-    const error = new FitdocError('MACHINE_GONE', `The domain ${name} is no longer there.`, {
-      hint: 'It crashed, was shut down, destroyed or migrated away; restore it from its latest checkpoint if need be.',
-    });
+  markGone(error: FitdocError): void {
     if (!this.gone.aborted) this.#gone.abort(error);
-    return this.gone.reason as FitdocError;
   }
 
   /** Runs one capture; `work` gives the harvest without its two ends. Errors: MACHINE_BUSY, MACHINE_GONE. */
@@ -43,8 +40,7 @@ export class CaptureGate {
     if (this.#busy)
       throw this.#refuse('a capture or its harvest is not settled', 'Commit or roll back first.');
     this.#busy = true;
-    const signals = [this.#detach.signal, ...(options?.signal ? [options.signal] : [])];
-    const running = work(AbortSignal.any(signals));
+    const running = withLinkedSignal([this.#detach.signal, options?.signal], work);
     this.#settled = running.catch(() => {});
     try {
       const harvest = await running;

@@ -1,5 +1,7 @@
 import {
+  DirtyForecast,
   FitdocError,
+  totalPages,
   type CaptureOptions,
   type Harvest,
   type Machine,
@@ -12,6 +14,7 @@ import { hasEnded } from '../host/xl.js';
 import { PfnSpace } from '../memory/pfn-space.js';
 import { StreamSession } from '../session/session.js';
 import { CaptureGate } from './gate.js';
+import { goneBy } from '../host/states.js';
 
 export interface StreamMachineOptions {
   readonly mode: 'remus' | 'save';
@@ -25,6 +28,11 @@ export interface StreamMachineOptions {
   readonly rescue?: () => Promise<void>;
 }
 
+/** Beyond the pages that are expected: a guest may write more than it did. */
+const SPARE_PAGES = 512;
+const CROWDED =
+  'there was no memory for what the pause would have brought: the stream was started anew, and all pages were taken while the guest ran';
+
 /** A domain captured by the toolstack's own streams: Remus checkpoints, or a whole save each time. */
 export class StreamMachine implements Machine {
   readonly info: MachineInfo;
@@ -32,6 +40,7 @@ export class StreamMachine implements Machine {
   readonly #shell: HostShell;
   readonly #options: StreamMachineOptions;
   readonly #gate = new CaptureGate();
+  readonly #forecast = new DirtyForecast();
   #session: StreamSession | undefined;
 
   constructor(shell: HostShell, options: StreamMachineOptions) {
@@ -61,7 +70,9 @@ export class StreamMachine implements Machine {
   async #capture(sink: PageSink, full: boolean, signal: AbortSignal) {
     const { mode } = this.#options;
     const notes: string[] = [];
-    if (this.#session && (full || mode === 'save' || this.#session.over)) {
+    const crowded = !full && (await this.#crowded(sink));
+    if (crowded) notes.push(CROWDED);
+    if (this.#session && (full || crowded || mode === 'save' || this.#session.over)) {
       const broken = mode === 'remus' && this.#session.over;
       if (broken && !full) notes.push('the stream had ended and was started anew: all pages were taken');
       await this.#end();
@@ -72,6 +83,7 @@ export class StreamMachine implements Machine {
     try {
       const times = await session.capture(sink, signal);
       if (mode === 'save') await session.ended;
+      this.#forecast.learn(times.capturedAtMs, fresh ? undefined : session.collector.placedPages);
       return {
         kind: fresh ? ('full' as const) : ('increment' as const),
         pauseMs: times.pauseMs,
@@ -85,6 +97,14 @@ export class StreamMachine implements Machine {
       if (await this.#lookGone()) throw this.gone.reason;
       throw error;
     }
+  }
+
+  /** Whether the sink has no room for what the next checkpoint brings, all of it in the guest's pause. */
+  async #crowded(sink: PageSink): Promise<boolean> {
+    if (this.#options.mode === 'save' || !this.#session || this.#session.over || !sink.prepare) return false;
+    const expected = this.#forecast.estimate(Date.now()) ?? 0;
+    const pages = Math.ceil(expected * 1.25) + SPARE_PAGES;
+    return !(await sink.prepare(Math.min(totalPages(this.info.regions), pages)));
   }
 
   #open(): StreamSession {
@@ -113,15 +133,15 @@ export class StreamMachine implements Machine {
       throw new FitdocError('MACHINE_PAUSED', `The guest ${domain} is suspended, and xl is gone.`, {
         cause: reason,
         hint:
-          `Resume it in dom0: attach to xen:${domain} there with Xen's libraries installed, or ` +
-          '`xl destroy` it and restore the latest checkpoint.',
+          `Resume it in dom0: attach to xen:${domain} there with config.resume set to true and Xen's libraries ` +
+          'installed, or `xl destroy` it and restore the latest checkpoint.',
       });
     }
   }
 
   async #lookGone(): Promise<boolean> {
     const ended = await hasEnded(this.#shell, this.#options.domain).catch(() => false);
-    if (ended) this.#gate.markGone(this.info.name);
+    if (ended) this.#gate.markGone(goneBy(this.info.name, undefined));
     return this.gone.aborted;
   }
 }

@@ -9,6 +9,10 @@ export interface GuestConfig extends MemoryShape {
   readonly memoryKiB: number;
   readonly disks: readonly DiskInfo[];
   readonly nics: number;
+  /** An HVM guest's device model is a plain QEMU of dom0: none in a domain of its own, none without its rights. */
+  readonly plainDeviceModel: boolean;
+  /** Addresses of the host's PCI devices that it has for itself. */
+  readonly passedThrough: readonly string[];
   readonly text: string;
 }
 
@@ -36,6 +40,22 @@ function disk(value: Json): DiskInfo {
     ...(typeof source === 'string' && { source }),
     ...(typeof format === 'string' && { format }),
   };
+}
+
+function pciAddress(value: Json): string {
+  const fields = object(value);
+  const [domain = '', bus = '', device = ''] = (
+    [
+      ['domain', 4],
+      ['bus', 2],
+      ['dev', 2],
+    ] as const
+  ).map(([name, digits]) =>
+    Number(fields[name] ?? 0)
+      .toString(16)
+      .padStart(digits, '0'),
+  );
+  return `${domain}:${bus}:${device}.${Number(fields.func ?? 0)}`;
 }
 
 function guestType(value: Json | undefined): GuestConfig['guestType'] {
@@ -70,10 +90,16 @@ export function parseGuestConfig(json: string): GuestConfig {
     uuid: text(create.uuid, ''),
     guestType: guestType(create.type),
     maxMemoryKiB,
+    videoKiB: Number(build.video_memkb ?? 0),
+    plainDeviceModel:
+      build.device_model_stubdomain !== 'True' &&
+      build.dm_restrict !== 'True' &&
+      [undefined, 'qemu_xen'].includes(build.device_model_version as string | undefined),
     memoryKiB: Number(build.target_memkb ?? maxMemoryKiB),
     vcpus: Number(build.max_vcpus ?? 1),
     disks: list(root.disks).map(disk),
     nics: list(root.nics).length,
+    passedThrough: list(root.pcidevs).map(pciAddress),
     text: json,
   };
 }

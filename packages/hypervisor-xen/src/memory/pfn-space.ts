@@ -6,6 +6,13 @@ const FOUR_GIB = 0x100000;
 const HOLE_START = 0xf0000;
 /** ACPI tables and firmware pages of PVH guests, as Xen 4.17 places them, with room to spare. */
 const FIRMWARE = { start: 0xfc000, pages: 64 };
+/** The same of HVM guests, whose hvmloader puts a TSS behind it. */
+const HVM_FIRMWARE_PAGES = 272;
+/**
+ * Where hvmloader begins to place what devices have of memory, the largest first: a screen's memory lies before or
+ * behind the platform device's 16 MiB.
+ */
+const DEVICES = { start: 0xf0000, pages: 0x1000 };
 /** Xenstore, console, ioreq and other rings, as Xen 4.17 places them, with room to spare. */
 const SPECIAL = { start: 0xfefe0, pages: 32 };
 
@@ -14,6 +21,8 @@ export interface MemoryShape {
   readonly guestType: 'pv' | 'pvh' | 'hvm';
   /** The most memory that the domain can have, KiB (libxl's max_memkb). */
   readonly maxMemoryKiB: number;
+  /** Memory of the emulated screen, a part of `maxMemoryKiB` (libxl's video_memkb). Default 0. */
+  readonly videoKiB?: number;
 }
 
 function region(name: string, firstGfn: number, pages: number, pfn: number): MemoryRegion {
@@ -27,15 +36,34 @@ function region(name: string, firstGfn: number, pages: number, pfn: number): Mem
  * `PfnSpace.gfnOf`).
  */
 export function regionsFor(shape: MemoryShape): MemoryRegion[] {
+  const { guestType, videoKiB = 0 } = shape;
+  if (guestType !== 'hvm') return layOut(shape, { firmware: FIRMWARE.pages, video: 0 });
+  const screen = Math.ceil((videoKiB * 1024) / PAGE_SIZE);
+  const video = screen === 0 ? 0 : Math.min(screen + DEVICES.pages, FIRMWARE.start - DEVICES.start);
+  return layOut(shape, { firmware: HVM_FIRMWARE_PAGES, video });
+}
+
+/** The regions that the first version gave HVM guests: what it captured can be restored. */
+export function formerRegionsFor(shape: MemoryShape): MemoryRegion[] {
+  return layOut(shape, { firmware: FIRMWARE.pages, video: 0 });
+}
+
+function layOut(
+  shape: MemoryShape,
+  sizes: { readonly firmware: number; readonly video: number },
+): MemoryRegion[] {
   const pages = Math.ceil((shape.maxMemoryKiB * 1024) / PAGE_SIZE);
   if (shape.guestType === 'pv') return [region('ram', 0, pages, 0)];
   const low = Math.min(pages, HOLE_START);
   const regions = [region('ram', 0, low, 0)];
-  regions.push(region('firmware', low, FIRMWARE.pages, FIRMWARE.start));
-  regions.push(region('special', low + FIRMWARE.pages, SPECIAL.pages, SPECIAL.start));
+  const add = (name: string, count: number, pfn: number) =>
+    regions.push(region(name, totalPages(regions), count, pfn));
+  if (sizes.video > 0) add('video', sizes.video, DEVICES.start);
+  add('firmware', sizes.firmware, FIRMWARE.start);
+  add('special', SPECIAL.pages, SPECIAL.start);
   // A hole that starts lower moves memory up: leave room for it above 4 GiB.
   const high = pages - low + (shape.guestType === 'hvm' && pages > 0x80000 ? HOLE_START - 0x80000 : 0);
-  if (high > 0) regions.push(region('high', totalPages(regions), high, FOUR_GIB));
+  if (high > 0) add('high', high, FOUR_GIB);
   return regions;
 }
 

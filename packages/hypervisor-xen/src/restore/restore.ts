@@ -1,6 +1,8 @@
-import { open, rename, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { lstat, open, realpath, rename, rm } from 'node:fs/promises';
 import {
   abortError,
+  checkOutputPlace,
   FitdocError,
   isFitdocError,
   throwIfAborted,
@@ -13,8 +15,9 @@ import type { HostProcess, HostShell } from '../host/shell.js';
 import { nameTaken } from '../host/xl.js';
 import { parseGuestConfig } from '../memory/guest-config.js';
 import { decodeTypeRuns } from '../memory/page-types.js';
-import { regionsFor } from '../memory/pfn-space.js';
+import { formerRegionsFor, regionsFor } from '../memory/pfn-space.js';
 import { GUEST_PV } from '../stream/headers.js';
+import { deviceModelNotes } from './device-model.js';
 import { xenStream, writeXenStream, type XenStreamOptions } from '../stream/export.js';
 import { hasVcpuState, readDeviceState, type RestoredState } from '../stream/stream-state.js';
 
@@ -74,7 +77,9 @@ function readState(source: RestoreSource): RestoredState {
   }
   const shape = (regions: readonly MemoryRegion[]) =>
     regions.map(({ name, firstGfn, pages, gpa }) => `${name} ${firstGfn} ${pages} ${gpa}`).join();
-  if (shape(source.info.regions) !== shape(regionsFor(parseGuestConfig(state.config)))) {
+  const config = parseGuestConfig(state.config);
+  const possible = [regionsFor(config), formerRegionsFor(config)].map(shape);
+  if (!possible.includes(shape(source.info.regions))) {
     throw incompatible(
       "The checkpoint's memory regions are not those of its domain.",
       'It was put together from different machines; verify it.',
@@ -111,6 +116,7 @@ export async function restoreDomain(
 ): Promise<RestoreReport> {
   const state = readState(source);
   await checkHost(shell, state, name, options.signal);
+  const older = await deviceModelNotes(shell, source.info, options.signal);
   const paused = options.config?.paused;
   const child = shell.start(RESTORE_SCRIPT, [paused === true ? '-p' : '']);
   child.stdin.on('error', () => {});
@@ -137,7 +143,7 @@ export async function restoreDomain(
   return {
     state: paused === true ? 'paused' : 'running',
     pages: pagesOf(state),
-    notes: notesFor(source, name),
+    notes: [...notesFor(source, name), ...older],
   };
 }
 
@@ -171,7 +177,7 @@ function notesFor(source: RestoreSource, name: string): string[] {
 
 /**
  * Writes a checkpoint to a file that `xl restore FILE` takes; the file appears when it is complete. `config.name`
- * and `config.uuid` replace those of the domain.
+ * and `config.uuid` replace those of the domain. ARGUMENT_INVALID where a file is there that may not be replaced.
  */
 export async function restoreFile(
   path: string,
@@ -180,9 +186,11 @@ export async function restoreFile(
 ): Promise<RestoreReport> {
   throwIfAborted(options.signal);
   const state = readState(source);
-  const partial = `${path}.partial`;
+  const place = await realpath(path).catch(() => path);
+  checkOutputPlace(path, await lstat(place).catch(() => undefined), options.replace);
+  const partial = `${place}.${randomBytes(6).toString('hex')}.partial`;
   try {
-    const file = await open(partial, 'w', 0o600);
+    const file = await open(partial, 'wx', 0o600);
     try {
       const settings = { ...identity(options), ...options };
       await writeXenStream(source, { write: (chunk) => file.writeFile(chunk) }, settings);
@@ -190,7 +198,7 @@ export async function restoreFile(
     } finally {
       await file.close();
     }
-    await rename(partial, path);
+    await rename(partial, place);
   } catch (error) {
     await rm(partial, { force: true });
     if (isFitdocError(error)) throw error;

@@ -3,17 +3,17 @@ import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { FitdocError } from '@fitdoc/interface';
-import type { LibraryPaths } from './libraries.js';
+import type { XenLibraries } from '../xen/libraries.js';
 
 /** The guard process, seen from the process that it guards against: one for all domains. */
 class GuardProcess {
   readonly #child: ChildProcess;
   readonly #answers: ((line: string | undefined) => void)[] = [];
 
-  constructor(paths: LibraryPaths) {
+  constructor(libraries: XenLibraries) {
     const script = fileURLToPath(new URL('./guard.js', import.meta.url));
     // In a session of its own: a signal to this process's group must not take the guard with it.
-    const child = spawn(process.execPath, [script, JSON.stringify(paths)], {
+    const child = spawn(process.execPath, [script, JSON.stringify(libraries)], {
       stdio: ['pipe', 'pipe', 'ignore'],
       detached: true,
     });
@@ -69,37 +69,40 @@ let running: Promise<GuardProcess> | undefined;
 
 async function aliveOrNew(
   last: Promise<GuardProcess> | undefined,
-  paths: LibraryPaths,
+  libraries: XenLibraries,
 ): Promise<GuardProcess> {
   const known = await last?.catch(() => undefined);
-  return known?.alive ? known : await new GuardProcess(paths).ready();
+  return known?.alive ? known : await new GuardProcess(libraries).ready();
 }
 
 /** The guard of this process, started if there is none. */
-function guardProcess(paths: LibraryPaths): Promise<GuardProcess> {
+function guardProcess(libraries: XenLibraries): Promise<GuardProcess> {
   // Each call waits for the one before, so that two at once do not start two.
-  running = aliveOrNew(running, paths);
+  running = aliveOrNew(running, libraries);
   return running;
 }
 
 /** What resumes one domain should this process die or stall in a pause. */
 export class DomainGuard {
-  readonly #paths: LibraryPaths;
+  readonly #libraries: XenLibraries;
   readonly #domid: number;
   readonly #limitMs: number;
 
   /** Starts the guard process, if there is none, so that it is there when the first pause comes. */
-  constructor(paths: LibraryPaths, domid: number, limitMs: number) {
-    this.#paths = paths;
+  constructor(libraries: XenLibraries, domid: number, limitMs: number) {
+    this.#libraries = libraries;
     this.#domid = domid;
     this.#limitMs = limitMs;
-    void guardProcess(paths).catch(() => {});
+    void guardProcess(libraries).catch(() => {});
   }
 
-  /** Resolves when the guard watches; without it no guest may be suspended. Errors: CAPTURE_FAILED. */
-  async arm(): Promise<void> {
-    const guard = await guardProcess(this.#paths);
-    await guard.tell(`arm ${this.#domid} ${this.#limitMs}`);
+  /**
+   * Resolves when the guard watches; without it no guest may be suspended. What it resumes after `limitMs` it
+   * resumes with the monitors that were halted for the pause. Errors: CAPTURE_FAILED.
+   */
+  async arm(monitors: readonly number[] = [], limitMs = this.#limitMs): Promise<void> {
+    const guard = await guardProcess(this.#libraries);
+    await guard.tell(`arm ${this.#domid} ${limitMs} ${monitors.join(',')}`);
   }
 
   /** The guest runs again. */

@@ -1,14 +1,14 @@
 import { constants as os } from 'node:os';
 import { FitdocError, PAGE_SIZE } from '@fitdoc/interface';
-import { dataView } from '../stream/headers.js';
 import type { XenCalls } from './binding.js';
+import type { DomainFlags } from './domain-state.js';
 
 const SHADOW_OFF = 0;
 const SHADOW_ENABLE_LOGDIRTY = 2;
 const SHADOW_CLEAN = 11;
+const SHADOW_PEEK = 12;
 /** Include the pages that Xen itself has mapped writably: right when the domain is suspended. */
 const LOGDIRTY_FINAL = 1;
-const SHUTDOWN_SUSPEND = 2;
 const PROT_READ = 1;
 
 /** A hypercall of Xen's libraries failed. */
@@ -20,13 +20,11 @@ export function xenError(what: string, errno: number): FitdocError {
   });
 }
 
-/** How a domain is: what xc_domain_getinfo tells. */
-export interface DomainFlags {
-  readonly present: boolean;
-  readonly suspended: boolean;
-  readonly ended: boolean;
-  /** Pages that the domain owns. */
+/** Pages of a domain that are mapped here, until `unmap`. */
+export interface MappedPages {
+  readonly bytes: Uint8Array;
   readonly pages: number;
+  readonly pointer: unknown;
 }
 
 /** Memory that the hypervisor writes a dirty bitmap into. */
@@ -42,7 +40,6 @@ export class DomainControl {
   readonly #xch: unknown;
   readonly #memory: unknown;
   readonly #store: unknown;
-  readonly #info = Buffer.alloc(256);
 
   constructor(
     calls: XenCalls,
@@ -71,17 +68,7 @@ export class DomainControl {
   }
 
   flags(): DomainFlags {
-    // The call gives the first domain from `domid` on: perhaps another.
-    const found = this.#calls.xc_domain_getinfo(this.#xch, this.domid, 1, this.#info);
-    const view = dataView(this.#info);
-    const present = found === 1 && view.getUint32(0, true) === this.domid;
-    const flags = present ? view.getUint32(8, true) : 0;
-    const shutdown = (flags & 4) !== 0;
-    const suspended = shutdown && view.getUint32(12, true) === SHUTDOWN_SUSPEND;
-    const pages = present ? Number(view.getBigUint64(16, true)) : 0;
-    // Dying, or crashed: libxc takes the shutdown bit away from a domain that crashed.
-    const dead = (flags & 3) !== 0;
-    return { present, suspended, pages, ended: !present || dead || (shutdown && !suspended) };
+    return this.#calls.domainFlags(this.#xch, this.domid);
   }
 
   /** Number of pfns up to the highest in use. */
@@ -99,13 +86,16 @@ export class DomainControl {
     );
   }
 
+  /** Turns the dirty log on; false when it was on already, or cannot be. */
+  enableLog(): boolean {
+    return this.#calls.xc_shadow_control(this.#xch, this.domid, SHADOW_ENABLE_LOGDIRTY, null, 0) >= 0;
+  }
+
   /** Turns the dirty log on; one that somebody left on is turned off first. */
   startLog(): void {
-    const enable = () =>
-      this.#calls.xc_shadow_control(this.#xch, this.domid, SHADOW_ENABLE_LOGDIRTY, null, 0);
-    if (enable() >= 0) return;
+    if (this.enableLog()) return;
     this.stopLog();
-    this.check(enable(), 'log dirty pages');
+    this.check(this.enableLog() ? 0 : -1, 'log dirty pages');
   }
 
   stopLog(): void {
@@ -126,9 +116,16 @@ export class DomainControl {
     this.#calls.xc__hypercall_buffer_free_pages(this.#xch, bitmap.handle, count);
   }
 
-  /** Reads and clears the dirty log into the bitmap. */
+  /** Pages in the dirty log now, which stays as it is: no bitmap is copied. */
+  dirtyCount(): number {
+    const stats = new Uint32Array(2);
+    const done = this.#calls.xc_logdirty_control(this.#xch, this.domid, SHADOW_PEEK, null, 0, 0, stats);
+    this.check(Number(done), 'count its dirty pages');
+    return stats[1]!;
+  }
+
+  /** Reads and clears the dirty log into the bitmap, which must be zero: Xen may write only parts of it. */
   harvest(bitmap: HypercallBitmap, final: boolean): void {
-    bitmap.bytes.fill(0);
     const stats = new Uint32Array(2);
     const mode = final ? LOGDIRTY_FINAL : 0;
     const { handle, pages } = bitmap;
@@ -144,24 +141,24 @@ export class DomainControl {
     this.check(Number(done), 'give its dirty log');
   }
 
-  /**
-   * Maps pages, hands their bytes and errors to `use`, and unmaps them. `use` must keep nothing of the bytes.
-   */
-  withPages(pfns: BigUint64Array, errors: Int32Array, use: (bytes: Uint8Array) => void): void {
+  /** Maps pages for reading; `errors` tells which of them are not there. Each mapping must be unmapped. */
+  map(pfns: BigUint64Array, errors: Int32Array): MappedPages {
+    const pages = pfns.length;
     const pointer = this.#calls.xenforeignmemory_map(
       this.#memory,
       this.domid,
       PROT_READ,
-      pfns.length,
+      pages,
       pfns,
       errors,
     );
     if (!pointer) throw xenError('map pages', this.#calls.errno());
-    try {
-      use(this.#calls.view(pointer, pfns.length * PAGE_SIZE));
-    } finally {
-      this.#calls.xenforeignmemory_unmap(this.#memory, pointer, pfns.length);
-    }
+    return { pointer, pages, bytes: this.#calls.view(pointer, pages * PAGE_SIZE) };
+  }
+
+  /** Ends a mapping; its bytes must not be touched any more. */
+  unmap({ pointer, pages }: MappedPages): void {
+    this.#calls.xenforeignmemory_unmap(this.#memory, pointer, pages);
   }
 
   readStore(path: string): string | undefined {
@@ -180,9 +177,16 @@ export class DomainControl {
     }
   }
 
-  /** Lets a suspended domain go on as if its suspend had been cancelled. Requires a cooperating guest. */
+  /**
+   * Lets a suspended domain go on as if its suspend had been cancelled. Requires a cooperating guest, and
+   * `announceResume` after it.
+   */
   resume(): void {
     this.check(this.#calls.xc_domain_resume(this.#xch, this.domid, 1), 'resume the guest');
+  }
+
+  /** Tells xenstored that the domain is no longer shut down, or it would not tell anybody of its next end. */
+  announceResume(): void {
     this.#calls.xs_resume_domain(this.#store, this.domid);
   }
 }

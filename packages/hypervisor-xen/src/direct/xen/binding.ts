@@ -1,15 +1,27 @@
-import type { LibraryPaths } from './libraries.js';
+import { bindState, type DomainFlags } from './domain-state.js';
+import type { XenLibraries } from './libraries.js';
 
 type Call = (...values: unknown[]) => number;
 type PointerCall = (...values: unknown[]) => unknown;
 
-/** The C functions in use, under their own names. Pointers are opaque. */
-export interface XenCalls {
+/** The functions of the C library for a socket. */
+export interface SocketCalls {
   readonly errno: () => number;
+  readonly socket: Call;
+  readonly connect: Call;
+  readonly poll: Call;
+  readonly send: (...values: unknown[]) => number | bigint;
+  readonly recv: (...values: unknown[]) => number | bigint;
+  readonly close: Call;
+}
+
+/** The C functions in use, under their own names. Pointers are opaque. */
+export interface XenCalls extends SocketCalls {
   readonly view: (pointer: unknown, length: number) => Uint8Array;
+  /** By whichever function this version of Xen has for it. */
+  readonly domainFlags: (xch: unknown, domid: number) => DomainFlags;
   readonly xc_interface_open: PointerCall;
   readonly xc_interface_close: Call;
-  readonly xc_domain_getinfo: Call;
   readonly xc_domain_maximum_gpfn: Call;
   readonly xc_get_pfn_type_batch: Call;
   readonly xc_shadow_control: Call;
@@ -40,7 +52,6 @@ export interface XenCalls {
 const CONTROL = [
   'void *xc_interface_open(void *logger, void *builder, unsigned int flags)',
   'int xc_interface_close(void *xch)',
-  'int xc_domain_getinfo(void *xch, uint32_t first, unsigned int count, void *info)',
   'int xc_domain_maximum_gpfn(void *xch, uint32_t domid, void *gpfn)',
   'int xc_get_pfn_type_batch(void *xch, uint32_t domid, unsigned int count, void *pfns)',
   'int xc_shadow_control(void *xch, uint32_t domid, unsigned int op, void *mb, unsigned int mode)',
@@ -73,25 +84,46 @@ const STORE = [
   'bool xs_resume_domain(void *handle, unsigned int domid)',
 ];
 
+const LIBC = [
+  'void free(void *pointer)',
+  'int socket(int domain, int type, int protocol)',
+  'int connect(int descriptor, void *address, unsigned int length)',
+  'int poll(void *descriptors, unsigned long count, int milliseconds)',
+  'long send(int descriptor, void *bytes, size_t length, int flags)',
+  'long recv(int descriptor, void *bytes, size_t length, int flags)',
+  'int close(int descriptor)',
+];
+
 /** Loads Xen's libraries. Throws whatever the loader says. */
-export async function bindXen(paths: LibraryPaths): Promise<XenCalls> {
+export async function bindXen(libraries: XenLibraries): Promise<XenCalls> {
   const { default: koffi } = await import('koffi');
   const calls: Record<string, unknown> = {
-    errno: () => koffi.errno(),
     // A view is of memory that C frees: it must not be used after its unmapping.
     view: (pointer: unknown, length: number) => new Uint8Array(koffi.view(pointer, length)),
   };
   const bind = (path: string, prototypes: readonly string[]) => {
     const library = koffi.load(path);
     for (const prototype of prototypes) {
-      const name = /(\w+)\(/.exec(prototype)![1]!;
-      calls[name] = library.func(prototype) as unknown;
+      calls[nameIn(prototype)] = library.func(prototype) as unknown;
     }
+    return library;
   };
-  bind(paths.control, CONTROL);
-  bind(paths.guest, GUEST);
-  bind(paths.foreignMemory, FOREIGN_MEMORY);
-  bind(paths.store, STORE);
-  bind('libc.so.6', ['void free(void *pointer)']);
-  return calls as unknown as XenCalls;
+  const control = bind(libraries.control, CONTROL);
+  calls['domainFlags'] = bindState(libraries.state, (prototype) => control.func(prototype));
+  bind(libraries.guest, GUEST);
+  bind(libraries.foreignMemory, FOREIGN_MEMORY);
+  bind(libraries.store, STORE);
+  return { ...calls, ...(await bindSockets()) } as unknown as XenCalls;
+}
+
+/** The functions of the C library alone: they need no Xen. */
+export async function bindSockets(): Promise<SocketCalls> {
+  const { default: koffi } = await import('koffi');
+  const library = koffi.load('libc.so.6');
+  const calls = LIBC.map((prototype) => [nameIn(prototype), library.func(prototype) as unknown] as const);
+  return { ...Object.fromEntries(calls), errno: () => koffi.errno() } as unknown as SocketCalls;
+}
+
+function nameIn(prototype: string): string {
+  return /(\w+)\(/.exec(prototype)![1]!;
 }

@@ -7,17 +7,17 @@ import {
   type PageSink,
 } from '@fitdoc/interface';
 import { scanRuns, type DirtyBitmap } from '@fitdoc/bitmap';
-import type { PfnSpace } from '../memory/pfn-space.js';
-import { PAGE_TYPE } from '../stream/layout.js';
-import type { StreamState } from '../stream/stream-state.js';
-import type { DomainControl } from './control.js';
+import type { PfnSpace } from '../../memory/pfn-space.js';
+import { PAGE_TYPE } from '../../stream/layout.js';
+import type { StreamState } from '../../stream/stream-state.js';
+import type { DomainControl, MappedPages } from '../xen/control.js';
+import { HeldPages, pagesBeyondHeld, place } from './held-pages.js';
 
 /** Pages mapped at a time: 4 MiB. */
 const PORTION = 1024;
 
 /** Copies a domain's pages into a sink. */
 export class PageCopier {
-  placed = 0;
   /** Pages that the domain had at the last survey. */
   #surveyed = -1;
   readonly #control: DomainControl;
@@ -28,7 +28,15 @@ export class PageCopier {
   readonly #halves = new Uint32Array(this.#pfns.buffer);
   readonly #numbers = new Uint32Array(PORTION);
   readonly #errors = new Int32Array(PORTION);
+  readonly #runs = new Uint32Array(2 * PORTION);
   #count = 0;
+  readonly #held = new HeldPages();
+  /** Mappings that a copy has left: to end them may wait until the guest runs. */
+  #left: MappedPages[] = [];
+  /** Milliseconds that Xen took to map the pages of the last `copySuspended`. */
+  mapMs = 0;
+  /** Pages that it copied. */
+  suspendedPages = 0;
 
   constructor(control: DomainControl, space: PfnSpace, state: StreamState) {
     this.#control = control;
@@ -93,50 +101,101 @@ export class PageCopier {
     let copied = 0;
     for (const { pfn, count } of this.#state.types.runs()) {
       for (let done = 0; done < count; done++) {
-        this.#add(pfn + done, sink);
-        if (this.#count > 0) continue;
+        this.#put(this.#count++, pfn + done);
+        if (this.#count < PORTION) continue;
+        await this.#portionOfRunning(sink, signal);
         copied += PORTION;
         onProgress?.({ phase: 'reading pages', done: copied, unit: 'pages' });
-        await breathe();
-        throwIfAborted(signal);
       }
     }
-    this.#flush(sink);
+    await this.#portionOfRunning(sink, signal);
   }
 
-  /** Copies the pages of a bitmap over pfns, clearing each bit once its page is in the sink. */
-  copyDirty(bitmap: DirtyBitmap, sink: PageSink): void {
-    const runs = new Uint32Array(4096);
+  /** Copies the pages of a bitmap over pfns while the domain runs, and clears it when all are in the sink. */
+  async copyRunning(bitmap: DirtyBitmap, sink: PageSink, signal: AbortSignal): Promise<void> {
+    for (const pfn of bitmap.gfns()) {
+      this.#put(this.#count++, pfn);
+      if (this.#count === PORTION) await this.#portionOfRunning(sink, signal);
+    }
+    await this.#portionOfRunning(sink, signal);
+    bitmap.clearAll();
+  }
+
+  /** Pages that a pause with about so many dirty pages puts into the sink while the guest stands. */
+  intoSink(dirtyPages: number): number {
+    return pagesBeyondHeld(dirtyPages, PORTION);
+  }
+
+  /** Makes ready for a pause with about so many dirty pages. */
+  prepare(pages: number): void {
+    this.#held.prepare(pages);
+  }
+
+  /**
+   * Copies the pages of a bitmap over pfns in a pause: they must be read while nobody writes to them. The rest is
+   * left to `deliver`, and whatever happens to `settle`.
+   */
+  copySuspended(bitmap: DirtyBitmap, sink: PageSink): void {
+    this.mapMs = 0;
+    this.suspendedPages = 0;
     for (let from = 0; from < bitmap.pages;) {
-      const { written, next } = scanRuns(bitmap, runs, from);
+      const { written, next } = scanRuns(bitmap, this.#runs, from);
       from = next;
       for (let index = 0; index < written; index++) {
-        const start = runs[2 * index]!;
-        for (let pfn = start; pfn < start + runs[2 * index + 1]!; pfn++) this.#add(pfn, sink);
+        const start = this.#runs[2 * index]!;
+        const end = start + this.#runs[2 * index + 1]!;
+        for (let pfn = start; pfn < end; pfn++) {
+          this.#put(this.#count++, pfn);
+          if (this.#count === PORTION) this.#flush(sink, true);
+        }
       }
     }
-    this.#flush(sink);
+    this.#flush(sink, true);
+  }
+
+  /** Places what `copySuspended` holds, and clears its bitmap: all of its pages are in the sink. */
+  deliver(bitmap: DirtyBitmap, sink: PageSink): void {
+    const { types, outside } = this.#state;
+    this.#held.deliver(this.#space, outside, sink, (pfn) => types.set(pfn, PAGE_TYPE.NORMAL));
     bitmap.clearAll();
+  }
+
+  /** Ends what a copy leaves, whether it succeeded or not. */
+  settle(): void {
+    this.#count = 0;
+    for (const mapped of this.#left.splice(0)) this.#control.unmap(mapped);
   }
 
   #put(index: number, pfn: number): void {
     this.#halves[2 * index] = pfn;
     this.#halves[2 * index + 1] = 0;
+    this.#numbers[index] = pfn;
   }
 
-  #add(pfn: number, sink: PageSink): void {
-    this.#put(this.#count, pfn);
-    this.#numbers[this.#count++] = pfn;
-    if (this.#count === PORTION) this.#flush(sink);
+  async #portionOfRunning(sink: PageSink, signal: AbortSignal): Promise<void> {
+    try {
+      this.#flush(sink, false);
+    } finally {
+      this.settle();
+    }
+    await breathe();
+    throwIfAborted(signal);
   }
 
-  #flush(sink: PageSink): void {
+  #flush(sink: PageSink, hold: boolean): void {
     const count = this.#count;
     this.#count = 0;
     if (count === 0) return;
-    this.#control.withPages(this.#pfns.subarray(0, count), this.#errors.subarray(0, count), (bytes) => {
-      for (let index = 0; index < count;) index += this.#placeRun(index, count, bytes, sink);
-    });
+    const errors = this.#errors.subarray(0, count);
+    if (hold) this.suspendedPages += count;
+    const start = performance.now();
+    const mapped = this.#control.map(this.#pfns.subarray(0, count), errors);
+    this.#left.push(mapped);
+    this.mapMs += performance.now() - start;
+    // Pages that are not there must not be read.
+    const whole = hold && errors.every((error) => error === 0);
+    if (whole && this.#held.hold(this.#numbers.subarray(0, count), mapped.bytes)) return;
+    for (let index = 0; index < count;) index += this.#placeRun(index, count, mapped.bytes, sink);
   }
 
   /** Places the run of consecutive, present pages at `index`; gives its length. */
@@ -151,16 +210,9 @@ export class PageCopier {
     let run = 1;
     while (run < limit && this.#numbers[index + run] === pfn + run && this.#errors[index + run] === 0) run++;
     for (let each = 0; each < run; each++) this.#state.types.set(pfn + each, PAGE_TYPE.NORMAL);
-    if (gfn < 0) {
-      this.#state.outside.page(pfn).set(bytes.subarray(index * PAGE_SIZE, (index + 1) * PAGE_SIZE));
-      return 1;
-    }
-    for (let done = 0; done < run;) {
-      const view = sink.place(gfn + done, run - done);
-      view.set(bytes.subarray((index + done) * PAGE_SIZE, (index + done) * PAGE_SIZE + view.length));
-      done += view.length / PAGE_SIZE;
-    }
-    this.placed += run;
+    const pages = bytes.subarray(index * PAGE_SIZE, (index + run) * PAGE_SIZE);
+    if (gfn < 0) this.#state.outside.page(pfn).set(pages);
+    else place(gfn, pages, sink);
     return run;
   }
 }

@@ -22,22 +22,30 @@ function alive(pid: number): boolean {
   }
 }
 
+export interface DomainLock {
+  /** Its last holder died with it: what is suspended or halted may be so by its doing. */
+  readonly inherited: boolean;
+  readonly release: () => void;
+}
+
 /**
- * Takes the domain for this process: a dirty log that two read loses pages for both. Gives what releases it.
- * A lock whose process has died is taken over. Errors: MACHINE_BUSY.
+ * Takes the domain for this process: a dirty log that two read loses pages for both. A lock whose process has
+ * died is taken over. Errors: MACHINE_BUSY.
  */
-export function lockDomain(domid: number): () => void {
+export function lockDomain(domid: number): DomainLock {
+  let inherited = false;
   const path = join(existsSync('/run') ? '/run' : tmpdir(), `fitdoc-xen-${domid}.lock`);
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
       const file = openSync(path, 'wx', 0o600);
       writeSync(file, String(process.pid));
       closeSync(file);
-      return () => rmSync(path, { force: true });
+      return { inherited, release: () => rmSync(path, { force: true }) };
     } catch (cause) {
       const holder = holderOf(path);
       if ((cause as NodeJS.ErrnoException).code === 'EEXIST' && !alive(holder)) {
         rmSync(path, { force: true });
+        inherited = true;
         continue;
       }
       throw new FitdocError('MACHINE_BUSY', `Process ${holder} captures this domain already.`, {
