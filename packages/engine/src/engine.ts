@@ -1,16 +1,24 @@
 import { availableParallelism } from 'node:os';
 import type { CallOptions, Machine } from '@fitdoc/interface';
 import type { Repository } from '@fitdoc/repository';
-import { MemoryBudget } from './memory-budget.js';
-import { WorkerPool } from './pool.js';
-import type { ProtectOptions } from './protect-options.js';
-import { Protection } from './protection.js';
+import { MemoryBudget } from './memory/memory-budget.js';
+import { WorkerPool } from './workers/pool.js';
+import type { ProtectOptions } from './protect/protect-options.js';
+import { Protection } from './protect/protection.js';
 
 export interface EngineOptions {
-  /** Worker threads for comparing, encoding and decoding. Default: the cores that this process may use. */
+  /**
+   * Worker threads for comparing, encoding and decoding. Default: the cores that this process may use. Merging has one
+   * more, and one of lower priority on Linux.
+   */
   readonly workers?: number;
-  /** Bytes of guest images that may be held at a time. Default: no limit. */
+  /**
+   * Bytes that guests' images may take together, at least 16 MiB and 16 bytes a page for each. Default: what the
+   * process's control group, or the system, has left. What has no place in it is in a file without a name on a disk.
+   */
   readonly memoryBudget?: number;
+  /** The directory of that file, on a disk. Default: TMPDIR, /var/tmp, the system's: the first that is on a disk. */
+  readonly coldDirectory?: string;
 }
 
 /**
@@ -20,17 +28,19 @@ export interface EngineOptions {
 export class Engine {
   readonly pool: WorkerPool;
   readonly budget: MemoryBudget;
+  readonly #coldDirectory: string | undefined;
   readonly #protections = new Set<Protection>();
 
   constructor(options: EngineOptions = {}) {
     this.pool = new WorkerPool(options.workers ?? availableParallelism());
-    this.budget = new MemoryBudget(options.memoryBudget ?? Number.POSITIVE_INFINITY);
+    this.budget = new MemoryBudget(options.memoryBudget);
+    this.#coldDirectory = options.coldDirectory;
   }
 
   /**
    * Starts to protect an attached machine in a repository. Where the repository has a chain of this machine
    * its last image is loaded first, so that the next checkpoint holds only the words that differ.
-   * Errors: MEMORY_BUDGET, REPOSITORY_*, STORE_*. The machine stays attached whatever happens.
+   * Errors: MEMORY_BUDGET, MACHINE_CONFLICT (another writes this machine's chain), REPOSITORY_*, STORE_*. The machine stays attached whatever happens.
    */
   async protect(
     machine: Machine,
@@ -41,6 +51,7 @@ export class Engine {
       {
         pool: this.pool,
         budget: this.budget,
+        coldDirectory: this.#coldDirectory,
         machine,
         repository,
         onEnd: (ended) => this.#protections.delete(ended),

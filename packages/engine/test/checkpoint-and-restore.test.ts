@@ -1,6 +1,5 @@
-import { FitdocError, type ObjectStat, type PutOptions, type StoreBody } from '@fitdoc/interface';
-import { MemoryStore } from '@fitdoc/store-memory';
 import { afterEach, describe, expect, it } from 'vitest';
+import { MoodyStore } from './moody-store.js';
 import { setUp, takeMany, type Setup } from './support.js';
 
 let setup: Setup | undefined;
@@ -8,18 +7,6 @@ afterEach(async () => {
   await setup?.close();
   setup = undefined;
 });
-
-/** A store whose puts of checkpoints fail while `failing` is set. */
-class MoodyStore extends MemoryStore {
-  failing = false;
-
-  override async put(key: string, body: StoreBody, options?: PutOptions): Promise<ObjectStat> {
-    if (this.failing && key.endsWith('.fitdoc')) {
-      throw new FitdocError('STORE_FULL', 'no room today');
-    }
-    return super.put(key, body, options);
-  }
-}
 
 describe('checkpoints of a machine', () => {
   it('restore to exactly what the machine was, every one of them', async () => {

@@ -79,6 +79,7 @@ it('starts over when the chain is damaged, and says so', async () => {
   const { entry } = await second.checkpoint({ full: true });
   expect(entry).toMatchObject({ kind: 'base', sequence: 1 });
   expect(await setup.restored(entry.id)).toBe(await setup.hash());
+  await second.end();
   await expect(
     setup.engine.protect(setup.machine, setup.repository, { resume: 'required', from: base.entry.id }),
   ).rejects.toMatchObject({ code: expect.stringMatching(/FORMAT|CODEC/) as string });

@@ -1,30 +1,21 @@
-import {
-  FitdocError,
-  PAGE_SIZE,
-  type CallOptions,
-  type MemoryRegion,
-  type RestoreSource,
-} from '@fitdoc/interface';
-import { elfHeaders, type LoadSegment } from './elf-headers.js';
-import { writeAt, writeWhole } from './partial-file.js';
-import { mainRegion, type ExportReport } from './raw.js';
-
-const GIB = 2 ** 30;
-
-/** Where PCs of QEMU end the memory below 4 GiB, for guests that have more: `hw/i386/pc_piix.c`, `pc_q35.c`. */
-const LOW_MEMORY = { q35: { above: 0xb000_0000, low: 2 * GIB }, pc: { above: 0xe000_0000, low: 3 * GIB } };
+import { PAGE_SIZE, type RestoreSource } from '@fitdoc/interface';
+import { elfHeaders } from './elf-headers.js';
+import { writeAt, writeWhole, type OutputOptions } from './partial-file.js';
+import { physicalMemory } from './physical.js';
+import type { ExportReport } from './raw.js';
 
 /**
  * Writes the guest's memory as an ELF core whose segments lie at guest-physical addresses: for gdb, crash and
- * other tools that read dumps. It has the notes that the adapter's checkpoint gives (none: no registers).
- * Errors: as of exportRaw.
+ * other tools that read dumps. All that the processors see of memory is in it, ROM and video memory included,
+ * but no registers. Errors: as of exportRaw, and CAPABILITY_MISSING when a checkpoint does not say where its
+ * memory lies.
  */
 export async function exportElf(
   source: RestoreSource,
   file: string,
-  options: CallOptions = {},
+  options: OutputOptions = {},
 ): Promise<ExportReport> {
-  const ranges = physicalRanges(source);
+  const { ranges, elsewhere } = physicalMemory(source);
   const { bytes: headers, segments } = elfHeaders(source.info.architecture, ranges);
   const size = segments.reduce(
     (end, segment) => Math.max(end, segment.offset + segment.bytes),
@@ -32,7 +23,7 @@ export async function exportElf(
   );
   const regions = [...new Set(ranges.map(({ region }) => region.name))];
   let pages = 0;
-  await writeWhole(file, async (handle) => {
+  await writeWhole(file, options, async (handle) => {
     await handle.truncate(size);
     await writeAt(handle, headers, 0);
     for await (const extent of source.pages({ ...options, regions })) {
@@ -50,36 +41,6 @@ export async function exportElf(
       }
     }
   });
-  return { bytes: size, pages };
-}
-
-interface PhysicalRange extends LoadSegment {
-  readonly region: MemoryRegion;
-}
-
-/** Where the machine's memory lies for its processors: as the adapter recorded, or as a PC has its main memory. */
-function physicalRanges(source: RestoreSource): PhysicalRange[] {
-  const main = mainRegion(source);
-  const known = source.info.regions.filter(({ gpa, kind }) => gpa !== undefined && kind === 'ram');
-  if (known.some(({ name }) => name === main.name)) {
-    return known.map((region) => range(region, 0, region.pages * PAGE_SIZE, Number(region.gpa)));
-  }
-  if (source.info.architecture !== 'x86_64') {
-    throw new FitdocError(
-      'CAPABILITY_MISSING',
-      'The checkpoint does not say where its memory lies for the processors.',
-      {
-        hint: 'Export it as raw.',
-      },
-    );
-  }
-  const bytes = main.pages * PAGE_SIZE;
-  const { machine } = source.info.platform;
-  const split = typeof machine === 'string' && machine.includes('q35') ? LOW_MEMORY.q35 : LOW_MEMORY.pc;
-  if (bytes < split.above) return [range(main, 0, bytes, 0)];
-  return [range(main, 0, split.low, 0), range(main, split.low, bytes - split.low, 4 * GIB)];
-}
-
-function range(region: MemoryRegion, offset: number, bytes: number, address: number): PhysicalRange {
-  return { region, firstByte: region.firstGfn * PAGE_SIZE + offset, bytes, address };
+  const notes = elsewhere.map(({ name }) => `Region ${name} lies at no address and is not in the file.`);
+  return { bytes: size, pages: Math.ceil(pages), notes };
 }

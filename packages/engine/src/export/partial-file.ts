@@ -1,16 +1,31 @@
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { lstat, open, realpath, rename, rm, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { FitdocError } from '@fitdoc/interface';
+import { checkOutputPlace, FitdocError, type CallOptions } from '@fitdoc/interface';
+
+/** How a file is written. */
+export interface OutputOptions extends CallOptions {
+  /** Whether a file that is there may be replaced. Default false: ARGUMENT_INVALID. */
+  readonly replace?: boolean;
+}
 
 /**
- * Writes a file that is there whole or not at all: under a temporary name beside it, synced, then renamed.
- * Errors: STORE_FULL on a full disk, STORE_DENIED, RESTORE_FAILED; the temporary file is removed.
+ * Writes a file that is there whole or not at all, and its owner's alone: under a temporary name beside it, synced,
+ * then renamed. `write` gets the open file, and where it is. Errors: ARGUMENT_INVALID for what is no file, or one that may not be replaced, STORE_FULL on a full disk, STORE_DENIED, RESTORE_FAILED; the temporary file is removed.
  */
-export async function writeWhole(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
-  const temporary = `${file}.partial-${process.pid}`;
-  const handle = await open(temporary, 'wx').catch(fail(file));
+export async function writeWhole(
+  place: string,
+  { replace }: OutputOptions,
+  write: (handle: FileHandle, temporary: string) => Promise<void>,
+): Promise<void> {
+  // Behind a symbolic link: the link stays, and the file appears where it leads to.
+  const file = await realpath(place).catch(() => place);
+  checkOutputPlace(place, await lstat(file).catch(() => undefined), replace);
+  const temporary = `${file}.partial-${process.pid}-${randomBytes(4).toString('hex')}`;
+  // All of a guest's secrets are in it.
+  const handle = await open(temporary, 'wx', 0o600).catch(fail(file));
   try {
-    await write(handle);
+    await write(handle, temporary);
     await handle.sync();
     await handle.close();
     await rename(temporary, file);
@@ -31,7 +46,8 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-function fail(file: string): (error: unknown) => never {
+/** For `catch`: what the system says of a file that cannot be written, as an error of ours. */
+export function fail(file: string): (error: unknown) => never {
   return (error) => {
     const errno = (error as NodeJS.ErrnoException).code;
     if (errno === 'ENOSPC' || errno === 'EDQUOT') {

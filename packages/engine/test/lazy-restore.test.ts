@@ -1,0 +1,114 @@
+import { PAGE_SIZE, totalPages, type Hypervisor, type RestoreSource } from '@fitdoc/interface';
+import { CheckpointSource, restore } from '@fitdoc/engine';
+import { copyCheckpoints, Repository } from '@fitdoc/repository';
+import { MemoryStore } from '@fitdoc/store-memory';
+import { afterEach, expect, it } from 'vitest';
+import { setUp, type Setup } from './support.js';
+
+let setup: Setup | undefined;
+afterEach(async () => {
+  await setup?.close();
+  setup = undefined;
+});
+
+/** A hypervisor that takes a checkpoint's memory by numbers alone, as one does whose guest runs already. */
+function readingAll(memory: { bytes?: Buffer }, resumable: boolean): Hypervisor {
+  const take = async (_location: string, source: RestoreSource) => {
+    const pages = totalPages(source.info.regions);
+    const bytes = Buffer.alloc(pages * PAGE_SIZE);
+    for (let gfn = pages - (pages % 7); gfn >= 0; gfn -= 7)
+      for (const extent of await source.random!.read(gfn, Math.min(7, pages - gfn)))
+        bytes.set(extent.bytes, extent.gfn * PAGE_SIZE);
+    memory.bytes = bytes;
+    return { state: 'running', pages, notes: [] } as const;
+  };
+  return {
+    specificationVersion: 'hypervisor-v1',
+    scheme: 'reading',
+    supports: { attach: false, restore: true },
+    attach: () => Promise.reject(new Error('not asked for')),
+    restore: take,
+    ...(resumable && { resume: take }),
+  };
+}
+
+it('verifies first where told, takes damaged pages from another copy, and holds both meanwhile', async () => {
+  const made = (setup = await setUp('memory=8M&workload=random&seed=3'));
+  const { engine, repository, store } = made;
+  const protection = await engine.protect(made.machine, repository);
+  for (let i = 0; i < 3; i++) await protection.checkpoint();
+  await protection.end();
+  const entry = await repository.resolve('latest');
+  const wanted: { bytes?: Buffer } = {};
+  const hypervisor = readingAll(wanted, true);
+  const request = { repository, entry, hypervisor, location: 'x' };
+  await restore(engine, { ...request, verifyFirst: true });
+  const right = wanted.bytes!;
+  const source = await CheckpointSource.open(engine, repository, entry);
+  for await (const { gfn, bytes } of source.pages())
+    expect(right.subarray(gfn * PAGE_SIZE, gfn * PAGE_SIZE + bytes.length).equals(bytes)).toBe(true);
+
+  const other = await Repository.init(new MemoryStore());
+  await copyCheckpoints(repository, other, [entry]);
+  const [base] = await repository.chain(entry);
+  const object = await store.get(base!.key);
+  const [batch] = (await repository.openCheckpoint(base!)).batches;
+  object[batch!.offset + 100]! ^= 1;
+  await store.put(base!.key, object, { mode: 'replace' });
+
+  const damaged = { code: 'FORMAT_DAMAGED', details: { key: base!.key } };
+  await expect(restore(engine, request)).rejects.toMatchObject(damaged);
+  let touched = false;
+  const never = { ...hypervisor, restore: () => ((touched = true), Promise.reject(new Error('touched'))) };
+  await expect(restore(engine, { ...request, hypervisor: never, verifyFirst: true })).rejects.toMatchObject(
+    damaged,
+  );
+  expect(touched).toBe(false);
+  const also = { repository: other, entry: await other.resolve('latest') };
+  for (const resume of [false, true]) {
+    delete wanted.bytes;
+    await restore(engine, { ...request, also, resume, verifyFirst: true });
+    expect(right.equals(wanted.bytes!)).toBe(true);
+  }
+  await expect(
+    restore(engine, { ...request, hypervisor: readingAll({}, false), resume: true }),
+  ).rejects.toMatchObject({ code: 'CAPABILITY_MISSING' });
+  await other.close();
+});
+
+it('sends first what guests of the machine waited for before, which what lies there cannot harm', async () => {
+  const made = (setup = await setUp('memory=4M&workload=random&seed=5'));
+  const { engine, repository, store } = made;
+  const protection = await engine.protect(made.machine, repository);
+  await protection.checkpoint();
+  await protection.end();
+  const entry = await repository.resolve('latest');
+  const told: unknown[] = [];
+  const asking = (asked: readonly number[]): Hypervisor => ({
+    ...readingAll({}, true),
+    restore: async (_location, _source, options) => {
+      told.push(options?.first?.map(({ start }) => start));
+      const times = { sentMs: 1, faults: asked.length, faultP50Ms: 1, faultP99Ms: 1 };
+      return Promise.resolve({ state: 'running', pages: 1, notes: [], lazy: { ...times, asked } });
+    },
+  });
+  const request = (asked: readonly number[]) => ({
+    repository,
+    entry,
+    hypervisor: asking(asked),
+    location: 'x',
+  });
+  await restore(engine, request([5, 3, 9]));
+  await restore(engine, request([7, 3]));
+  await restore(engine, request([]));
+  await restore(engine, request([]), { first: [{ start: 1, count: 1 }] });
+  expect(told).toEqual([[], [5, 3, 9], [7, 3, 5, 9], [1]]);
+  // Derived data: whatever lies there, the restore goes on.
+  let key = '';
+  for await (const stat of store.list('derived/')) key = stat.key;
+  for (const text of ['', '{}', '{"version":1,"gfns":[-1,"x",1e9,2]}']) {
+    await store.put(key, new TextEncoder().encode(text), { mode: 'replace' });
+    await restore(engine, request([]));
+  }
+  expect(told.slice(4)).toEqual([[], [], [2]]);
+});
