@@ -1,4 +1,4 @@
-import type { Adapter } from './registry.js';
+import type { Adapter } from './adapter.js';
 
 /** Every adapter that is part of fitdoc. Its package is loaded when a location first asks for the scheme. */
 export const BUILT_IN: readonly Adapter[] = [
@@ -21,6 +21,12 @@ export const BUILT_IN: readonly Adapter[] = [
     scheme: 'kvm',
     packageName: '@fitdoc/hypervisor-kvm',
     load: () => import('@fitdoc/hypervisor-kvm'),
+  },
+  {
+    kind: 'hypervisor',
+    scheme: 'libvirt',
+    packageName: '@fitdoc/hypervisor-libvirt',
+    load: () => import('@fitdoc/hypervisor-libvirt'),
   },
   {
     kind: 'hypervisor',

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { FitdocError, type Hypervisor, type StoreFactory } from '@fitdoc/interface';
-import type { Adapter } from './registry.js';
+import type { Adapter } from './adapter.js';
 
 const PACKAGE_NAME = /^(@[a-z0-9][a-z0-9._-]*\/)?[a-z0-9][a-z0-9._-]*$/;
 const EXPORTS = { store: 'storeFactory', hypervisor: 'hypervisor' } as const;

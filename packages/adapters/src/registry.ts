@@ -1,22 +1,19 @@
 import {
   FitdocError,
+  type CallOptions,
+  type FindMachinesOptions,
+  type FoundMachine,
   type Hypervisor,
   type OpenStoreOptions,
   type Store,
   type StoreFactory,
 } from '@fitdoc/interface';
+import type { Adapter } from './adapter.js';
 import { BUILT_IN } from './built-in.js';
 import { exported, importByName, unloadable } from './load.js';
 import { parseLocation } from './location.js';
-
-/** A scheme, and how the code behind it is loaded. */
-export interface Adapter {
-  readonly kind: 'store' | 'hypervisor';
-  readonly scheme: string;
-  readonly packageName: string;
-  /** Imports the package, which exports `storeFactory` or `hypervisor`. */
-  readonly load: () => Promise<unknown>;
-}
+import { machinesOf, type FoundByScheme } from './machines.js';
+import type { MachinePattern } from './pattern.js';
 
 export interface FoundHypervisor {
   readonly hypervisor: Hypervisor;
@@ -88,6 +85,43 @@ export class AdapterRegistry {
   async hypervisorFor(location: string): Promise<FoundHypervisor> {
     const { scheme, rest } = parseLocation(location);
     return { hypervisor: (await this.#load('hypervisor', scheme, location)) as Hypervisor, rest };
+  }
+
+  /** The machines of this host, by the adapters that can list them. Errors: ABORTED. */
+  async findMachines(options?: FindMachinesOptions): Promise<FoundByScheme[]> {
+    const adapters = this.adapters.filter(({ kind }) => kind === 'hypervisor');
+    return machinesOf(
+      adapters.map(({ scheme }) => ({
+        scheme,
+        load: async () => (await this.#load('hypervisor', scheme, `${scheme}:`)) as Hypervisor,
+      })),
+      options,
+    );
+  }
+
+  /**
+   * The machines that a pattern's adapter lists where the pattern says, all of them. Errors: LOCATION_UNKNOWN;
+   * CAPABILITY_MISSING where it cannot list them unnoticed, or the host is none of its; ABORTED; the adapter's own.
+   */
+  async machinesAt(
+    { scheme, place }: MachinePattern,
+    options: CallOptions = {},
+  ): Promise<readonly FoundMachine[]> {
+    const hypervisor = await this.#lister(scheme);
+    return (await hypervisor.machines?.({ ...options, ...(place !== undefined && { place }) })) ?? [];
+  }
+
+  /** Sees that a pattern's adapter can list machines. Errors: as of `machinesAt`. */
+  async checkPattern({ scheme }: MachinePattern): Promise<void> {
+    await this.#lister(scheme);
+  }
+
+  async #lister(scheme: string): Promise<Hypervisor> {
+    const hypervisor = (await this.#load('hypervisor', scheme, `${scheme}:`)) as Hypervisor;
+    if (hypervisor.supports.patterns === true) return hypervisor;
+    throw new FitdocError('CAPABILITY_MISSING', `No pattern can name machines of "${scheme}:".`, {
+      hint: 'Name each of them; "fitdoc machines" lists what there is. Patterns are for libvirt:.',
+    });
   }
 
   async #load(kind: Adapter['kind'], scheme: string, location: string): Promise<StoreFactory | Hypervisor> {
