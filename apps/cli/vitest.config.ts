@@ -1,3 +1,3 @@
 import { testConfig } from '../../vitest.base.js';
 
-export default testConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+export default testConfig();

@@ -6,7 +6,7 @@ export function completionCommand(program: Command): void {
   const completion = tab(program, { completionCommandName: 'completion' });
   for (const command of completion.commands.values()) {
     suggest(command.options.get('compressor'), ['zstd', 'lz4', 'none']);
-    suggest(command.options.get('disks'), ['external', 'refuse']);
+    suggest(command.options.get('disks'), ['capture', 'external', 'refuse']);
     suggest(command.options.get('format'), ['raw', 'elf', 'qemu', 'xen']);
     suggest(command.options.get('every'), ['500ms', '1s', '5s', '1m']);
   }

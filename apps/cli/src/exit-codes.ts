@@ -8,10 +8,14 @@ export const EXIT = {
   partly: 3,
   noRepository: 10,
   locked: 11,
+  /** The repository is encrypted, and no secret was given that opens it. */
+  notOpened: 12,
   verificationFailed: 20,
   incompatible: 21,
   guestPaused: 22,
   interrupted: 130,
+  /** The reader of the results ended first, as in `| head -1`: what SIGPIPE gives. */
+  readerGone: 141,
 } as const;
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
@@ -22,6 +26,9 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   CONFIG_INVALID: EXIT.usage,
   REPOSITORY_NOT_FOUND: EXIT.noRepository,
   REPOSITORY_LOCKED: EXIT.locked,
+  KEY_MISSING: EXIT.notOpened,
+  KEY_WRONG: EXIT.notOpened,
+  MACHINE_CONFLICT: EXIT.locked,
   VERIFY_FAILED: EXIT.verificationFailed,
   MACHINE_INCOMPATIBLE: EXIT.incompatible,
   REPOSITORY_INCOMPATIBLE: EXIT.incompatible,

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-import { CommanderError } from 'commander';
-import { createProgram } from './program.js';
+import { theOutputs } from './output/outputs.js';
+import { VERSION } from './version.js';
 
-try {
-  await createProgram().parseAsync();
-} catch (error) {
-  // Commander has printed what is wrong, and the exit code is set.
-  if (!(error instanceof CommanderError)) throw error;
-}
+// First of all, so that help and usage errors may end in a closed pipe as well.
+const outputs = theOutputs();
+
+const [first, ...more] = process.argv.slice(2);
+// Most of a start is loading the program.
+if (more.length === 0 && (first === '--version' || first === '-V')) outputs.out(`${VERSION}\n`);
+else await (await import('./command-line.js')).commandLine();

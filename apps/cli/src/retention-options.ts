@@ -1,7 +1,8 @@
 import { FitdocError } from '@fitdoc/interface';
-import type { RetentionPolicy } from '@fitdoc/repository';
+import { checkPolicy, type RetentionPolicy } from '@fitdoc/repository';
 import type { Command } from 'commander';
-import { interval, wholeNumber } from './machine.js';
+import { interval } from './interval.js';
+import { wholeNumber } from './machine.js';
 
 /** The rules that say which checkpoints to keep, as options. */
 export interface RetentionOptions {
@@ -10,7 +11,15 @@ export interface RetentionOptions {
   readonly keepDaily?: string;
   readonly keepWeekly?: string;
   readonly keepMonthly?: string;
+  readonly keepYearly?: string;
   readonly keepWithin?: string;
+  readonly keepAllFor?: string;
+  readonly keepMinutelyFor?: string;
+  readonly keepHourlyFor?: string;
+  readonly keepDailyFor?: string;
+  readonly keepWeeklyFor?: string;
+  readonly keepMonthlyFor?: string;
+  readonly keepYearlyFor?: string;
   readonly keepTag?: string[];
 }
 
@@ -21,21 +30,38 @@ export function retentionOptions(command: Command): Command {
     .option('--keep-daily <n>', 'likewise for days')
     .option('--keep-weekly <n>', 'likewise for weeks')
     .option('--keep-monthly <n>', 'likewise for months')
+    .option('--keep-yearly <n>', 'likewise for years')
     .option('--keep-within <time>', 'keep all that are younger: 6h, 2d')
+    .option('--keep-all-for <time>', 'tiers, from the last checkpoint back: all for 2h, say')
+    .option('--keep-minutely-for <time>', 'then the last of each minute, for 2d, say')
+    .option('--keep-hourly-for <time>', 'then of each hour, for 14d, say')
+    .option('--keep-daily-for <time>', 'then of each day, for 1y, say')
+    .option('--keep-weekly-for <time>', 'likewise for weeks')
+    .option('--keep-monthly-for <time>', 'likewise for months')
+    .option('--keep-yearly-for <time>', 'likewise for years')
     .option('--keep-tag <name...>', 'keep those with one of these names (default: all that have a name)');
 }
 
 export function retentionPolicy(options: RetentionOptions): RetentionPolicy | undefined {
   const number = (name: string, text: string | undefined): number | undefined =>
     text === undefined ? undefined : wholeNumber(name, text);
+  const span = (name: string, text: string | undefined): number | undefined =>
+    text === undefined ? undefined : interval(name, text);
   const rules = {
     keepLast: number('--keep-last', options.keepLast),
     keepHourly: number('--keep-hourly', options.keepHourly),
     keepDaily: number('--keep-daily', options.keepDaily),
     keepWeekly: number('--keep-weekly', options.keepWeekly),
     keepMonthly: number('--keep-monthly', options.keepMonthly),
-    keepWithinMs:
-      options.keepWithin === undefined ? undefined : interval('--keep-within', options.keepWithin),
+    keepYearly: number('--keep-yearly', options.keepYearly),
+    keepWithinMs: span('--keep-within', options.keepWithin),
+    keepAllForMs: span('--keep-all-for', options.keepAllFor),
+    keepMinutelyForMs: span('--keep-minutely-for', options.keepMinutelyFor),
+    keepHourlyForMs: span('--keep-hourly-for', options.keepHourlyFor),
+    keepDailyForMs: span('--keep-daily-for', options.keepDailyFor),
+    keepWeeklyForMs: span('--keep-weekly-for', options.keepWeeklyFor),
+    keepMonthlyForMs: span('--keep-monthly-for', options.keepMonthlyFor),
+    keepYearlyForMs: span('--keep-yearly-for', options.keepYearlyFor),
     keepTags: options.keepTag,
   };
   const given = Object.entries(rules).filter(([, value]) => value !== undefined);
@@ -44,7 +70,10 @@ export function retentionPolicy(options: RetentionOptions): RetentionPolicy | un
 
 export function requiredPolicy(options: RetentionOptions): RetentionPolicy {
   const policy = retentionPolicy(options);
-  if (policy) return policy;
+  if (policy) {
+    checkPolicy(policy);
+    return policy;
+  }
   throw new FitdocError('ARGUMENT_INVALID', 'No rule says what to keep.', {
     hint: 'Add at least one --keep-... option; --dry-run shows what would happen.',
   });

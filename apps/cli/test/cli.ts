@@ -14,9 +14,31 @@ export interface Outcome {
 
 /** Runs the built command as a user would. */
 export function fitdoc(...args: string[]): Promise<Outcome> {
+  return runAs({}, args);
+}
+
+/** Runs it in an environment with more in it. */
+export function fitdocIn(more: Readonly<Record<string, string>>, ...args: string[]): Promise<Outcome> {
+  return runAs({}, args, more);
+}
+
+/** Runs it as another user: only root may. */
+export function fitdocAs(
+  user: { readonly uid: number; readonly gid: number },
+  ...args: string[]
+): Promise<Outcome> {
+  return runAs(user, args);
+}
+
+function runAs(
+  options: { readonly uid?: number; readonly gid?: number },
+  args: string[],
+  more: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
   return new Promise((resolve) => {
-    const env = { ...process.env, FITDOC_STORE: '' };
-    execFile(process.execPath, [COMMAND, ...args], { env, maxBuffer: 2 ** 26 }, (error, out, err) => {
+    const env = { ...process.env, FITDOC_STORE: '', ...more };
+    const all = { ...options, env, maxBuffer: 2 ** 26 };
+    execFile(process.execPath, [COMMAND, ...args], all, (error, out, err) => {
       const code = typeof error?.code === 'number' ? error.code : error ? 1 : 0;
       resolve({ code, out, err });
     });

@@ -148,6 +148,23 @@ describe('reading commands', () => {
     expect((await fitdoc('save', `mock:file:${file}`, '--store', store)).code).toBe(0);
   });
 
+  it.each([
+    ['mock', 2],
+    ['kvm', 2],
+    // That the guest is no Xen guest is found out first, and before a byte is written as well.
+    ['xen', 21],
+  ])('restore to a file by %s refuses one that is there, and replaces it when told', async (scheme, code) => {
+    const file = path.join(place.path, `mine-${scheme}`);
+    await writeFile(file, 'mine');
+    const args = ['restore', taken[2]?.id ?? '', '--store', store, '--to', `${scheme}:file:${file}`];
+    expect(await fitdoc(...args)).toMatchObject({ code });
+    expect(await readFile(file, 'utf8')).toBe('mine');
+    if (scheme !== 'mock') return;
+    expect((await fitdoc(...args)).err).toMatch(/is there already[^]*--force/);
+    expect((await fitdoc(...args, '--force')).code).toBe(0);
+    expect((await stat(file)).size).toBeGreaterThanOrEqual(16 << 20);
+  });
+
   it('export memory, and refuse to overwrite', async () => {
     const file = path.join(place.path, 'memory.raw');
     const args = ['export', taken[4]?.id ?? '', '--store', store, '-o', file];
@@ -160,6 +177,20 @@ describe('reading commands', () => {
 });
 
 describe('maintenance', () => {
+  it('shows what rules keep over time, and says what to write where they contradict one another', async () => {
+    const tiers = ['--keep-all-for', '2h', '--keep-minutely-for', '2d', '--keep-daily-for', '1y'];
+    const shown = await fitdoc('prune', '--simulate', '7d', '--every', '10s', '--json', ...tiers);
+    const line = shown.out.split('\n').find((text) => text.includes('"simulation"')) ?? '';
+    const { moments } = JSON.parse(line) as {
+      moments: { taken: number; by_rule: Record<string, number> }[];
+    };
+    expect(moments.at(-1)).toMatchObject({ taken: 60_480, by_rule: { all: 721 } });
+    const endless = await fitdoc('prune', '--simulate', 'forever', ...tiers);
+    expect([endless.code, endless.err]).toEqual([2, expect.stringContaining('30d or 1y')]);
+    const within = await fitdoc('prune', '--simulate', '7d', ...tiers, '--keep-hourly-for', '1d');
+    expect(within.err).toContain("'hourly' for 1d ends before 'minutely' for 2d");
+  });
+
   it('names, merges, prunes and deletes', async () => {
     const own = path.join(place.path, 'maintained');
     const machine = 'mock:kept?memory=8M&workload=kv';
@@ -170,6 +201,11 @@ describe('maintenance', () => {
     );
     const dry = await fitdoc('prune', '--keep-last', '1', '--store', own, '--dry-run');
     expect(dry.out).toContain('tag golden');
+    expect(dry.out).toMatch(/would free .*, after \d+ merges or more; an estimate/);
+    const kept = await fitdoc('info', 'latest~1', '--keep-last', '1', '--store', own, '--json');
+    expect(JSON.parse(kept.out)).toMatchObject({ tags: ['golden'], kept_by: ['tag golden'] });
+    const goes = await fitdoc('info', 'latest~2', '--keep-last', '1', '--store', own);
+    expect(goes.out).toContain('no rule: prune with these would delete it');
     expect((await fitdoc('compact', '--keep-last', '1', '--store', own)).code).toBe(0);
     const { checkpoints } = JSON.parse((await fitdoc('list', '--store', own, '--json')).out) as {
       checkpoints: { id: string; tags: string[] }[];
@@ -255,5 +291,13 @@ describe('locks', () => {
       expect(await fitdoc(...command), command.join(' ')).toMatchObject({ code: 0 });
       expect(await locks(), command.join(' ')).toEqual([]);
     }
+  });
+});
+
+describe('fitdoc --version', () => {
+  it('is the same from the quick way and from the program', async () => {
+    const told = await fitdoc('--version', '--help');
+    expect(told).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string });
+    for (const option of ['--version', '-V']) expect(await fitdoc(option)).toEqual(told);
   });
 });

@@ -14,14 +14,16 @@ export function deleteCommand(program: Command): void {
     program
       .command('delete <checkpoints...>')
       .alias('rm')
-      .description('delete checkpoints; one that others build on stays, and so does one with a name')
+      .description(
+        'delete checkpoints (damaged ones by the key that list prints); one that others build on stays, and so does one with a name',
+      )
       .option('--machine <id>', 'the machine that names like latest mean')
       .option('-n, --dry-run', 'say what would be deleted and touch nothing'),
   ).action(
     action<[string[]], DeleteOptions>(async (session, options, names) => {
       const repository = await session.repository(options);
-      const where = options.machine === undefined ? {} : { machine: options.machine };
-      const entries = await Promise.all(names.map((name) => repository.resolve(name, where)));
+      const where = session.where(options.machine);
+      const entries = await Promise.all(names.map((name) => repository.find(name, where)));
       const report = await repository.delete(entries, {
         dryRun: options.dryRun ?? false,
         signal: session.signal,

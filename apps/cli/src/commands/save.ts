@@ -1,7 +1,16 @@
 import type { Command } from 'commander';
-import { attach, captureOptions, protectOptions, type CaptureOptions } from '../machine.js';
+import {
+  attach,
+  captureOptions,
+  pauseBudget,
+  protectOptions,
+  tellUnkept,
+  type CaptureOptions,
+} from '../machine.js';
 import { saveThroughDaemon } from '../daemon/save.js';
 import { checkpointHeading, checkpointLine, checkpointMessage } from '../output/checkpoint-line.js';
+import { pauseHook } from '../pause-hook.js';
+import { quiesceOf } from '../quiesce.js';
 import { action, storeOptions } from '../session.js';
 
 interface SaveOptions extends CaptureOptions {
@@ -17,6 +26,10 @@ export function saveCommand(program: Command): void {
         .description('take one checkpoint of a running machine (kvm:SOCKET, xen:DOMAIN, mock:NAME)')
         .option('--tag <name>', 'give the checkpoint a name')
         .option(
+          '--standing',
+          'also of a guest that stands (paused, panicked, stopped by its disk, powered off but kept): its last checkpoint, which costs no pause; it is left standing',
+        )
+        .option(
           '--daemon [socket]',
           'have the daemon take it, of the machine with that name in its configuration',
         ),
@@ -24,12 +37,21 @@ export function saveCommand(program: Command): void {
   ).action(
     action<[string], SaveOptions>(async (session, options, location) => {
       if (options.daemon !== undefined) return saveThroughDaemon(session, location, options);
-      const repository = await session.repository(options, options.init);
+      const budget = pauseBudget(options);
+      pauseHook(options, location);
+      quiesceOf(options);
+      const repository = await session.repositoryToStore(options);
       const machine = await attach(session, location, options);
-      const protection = await session.engine.protect(machine, repository, protectOptions(session, options));
+      tellUnkept(session, machine, options);
+      const protection = await session.engine.protect(
+        machine,
+        repository,
+        protectOptions(session, options, { location, program: 'fitdoc save' }),
+      );
       const result = await protection.checkpoint({
         signal: session.signal,
         onProgress: session.terminal.progress,
+        ...budget,
       });
       if (options.tag !== undefined) await repository.tags.set(options.tag, result.entry);
       session.terminal.line(checkpointHeading());

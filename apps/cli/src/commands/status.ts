@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { historyLines } from '../daemon/history-lines.js';
 import { DaemonClient, daemonSocket } from '../daemon/client.js';
 import type { DaemonMachine } from '../daemon/model.js';
 import { bytes, count, duration, milliseconds, shortId } from '../output/units.js';
@@ -16,7 +17,8 @@ const TITLES = [
   'pause',
   'dirty',
   'stored',
-  'chain',
+  'points',
+  'reads',
   'failed',
   'missed',
 ];
@@ -37,27 +39,48 @@ export function statusCommand(program: Command): void {
       const { terminal } = session;
       terminal.data({ message_type: 'summary', machines });
       for (const line of aligned([TITLES, ...machines.map(cells)])) terminal.line(line);
-      for (const { name: machine, lastProblem } of machines) {
+      for (const { name: machine, lastProblem, lastDamage, standing, releasedUntil } of machines) {
+        if (lastDamage) terminal.line(`${machine}: went on without a lost object: ${lastDamage.message}`);
+        if (standing) terminal.line(`${machine}: ${standing.message} ${standing.hint ?? ''}`.trimEnd());
+        if (releasedUntil !== undefined)
+          terminal.line(`${machine}: released for ${remaining(releasedUntil)} more`);
         if (!lastProblem) continue;
         terminal.line(`${machine}: ${lastProblem.message} [${lastProblem.code}]`);
         if (lastProblem.hint !== undefined) terminal.line(`  ${lastProblem.hint}`);
       }
+      const history = name === undefined ? undefined : machines[0]?.history;
+      if (history) for (const line of historyLines(history)) terminal.line(line);
       if (machines.length === 0) terminal.line('The daemon protects no machine.');
     }),
   );
 }
 
-function cells({ name, state, lastCheckpoint, chainDepth, failures, missed }: DaemonMachine): string[] {
+function remaining(until: string): string {
+  return duration(Math.max(0, Date.parse(until) - Date.now()));
+}
+
+function cells({
+  name,
+  state,
+  lastCheckpoint,
+  successAgeMs,
+  restorePoints,
+  history,
+  failures,
+  missed,
+}: DaemonMachine): string[] {
   const last = lastCheckpoint
     ? [
-        `${duration(Math.max(0, Date.now() - Date.parse(lastCheckpoint.capturedAt)))} ago`,
+        `${duration(successAgeMs ?? Math.max(0, Date.now() - Date.parse(lastCheckpoint.capturedAt)))} ago`,
         shortId(lastCheckpoint.id),
         milliseconds(lastCheckpoint.pauseMs),
         `${count(lastCheckpoint.dirtyPages)} p`,
         bytes(lastCheckpoint.storedBytes),
       ]
     : ['never', '-', '-', '-', '-'];
-  return [name, state, ...last, String(chainDepth ?? '-'), count(failures), count(missed)];
+  const reads = history?.pathObjects;
+  const points = [restorePoints, reads].map((value) => (value === undefined ? '-' : count(value)));
+  return [name, state, ...last, ...points, count(failures), count(missed)];
 }
 
 function aligned(rows: readonly (readonly string[])[]): string[] {

@@ -23,7 +23,7 @@ export function tagCommand(program: Command): void {
         session.terminal.data({ message_type: 'summary', removed: name });
         return;
       }
-      const where = options.machine === undefined ? {} : { machine: options.machine };
+      const where = session.where(options.machine);
       const entry = await repository.resolve(checkpoint ?? 'latest', where);
       await repository.tags.set(name, entry);
       session.terminal.line(`${name} is ${shortId(entry.id)}`);

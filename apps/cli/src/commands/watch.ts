@@ -1,16 +1,21 @@
 import type { Protection } from '@fitdoc/engine';
+import type { PauseBudget } from '@fitdoc/interface';
 import type { Command } from 'commander';
 import { EXIT } from '../exit-codes.js';
+import { interval } from '../interval.js';
 import {
   attach,
   captureOptions,
-  interval,
+  pauseBudget,
+  tellUnkept,
   protectOptions,
   wholeNumber,
   type CaptureOptions,
 } from '../machine.js';
 import { checkpointHeading, checkpointLine, checkpointMessage } from '../output/checkpoint-line.js';
 import { bytes, count } from '../output/units.js';
+import { pauseHook } from '../pause-hook.js';
+import { quiesceOf } from '../quiesce.js';
 import { action, storeOptions, type Session } from '../session.js';
 
 interface WatchOptions extends CaptureOptions {
@@ -30,10 +35,15 @@ export function watchCommand(program: Command): void {
   ).action(
     action<[string], WatchOptions>(async (session, options, location) => {
       const everyMs = interval('--every', options.every);
-      const repository = await session.repository(options, options.init);
+      const limit = options.count === undefined ? {} : { count: wholeNumber('--count', options.count) };
+      const budget = pauseBudget(options);
+      pauseHook(options, location);
+      quiesceOf(options);
+      const repository = await session.repositoryToStore(options);
       const machine = await attach(session, location, options, everyMs);
+      tellUnkept(session, machine, options);
       const failures = { count: 0 };
-      const settings = protectOptions(session, options);
+      const settings = protectOptions(session, options, { location, program: 'fitdoc watch' });
       const protection = await session.engine.protect(machine, repository, {
         ...settings,
         onEvent: (event) => {
@@ -41,8 +51,7 @@ export function watchCommand(program: Command): void {
           settings?.onEvent?.(event);
         },
       });
-      const limit = options.count === undefined ? {} : { count: wholeNumber('--count', options.count) };
-      await watch(session, protection, { everyMs, ...limit });
+      await watch(session, protection, { everyMs, ...limit, ...budget });
       return failures.count > 0 ? EXIT.partly : EXIT.done;
     }, true),
   );
@@ -51,7 +60,7 @@ export function watchCommand(program: Command): void {
 async function watch(
   session: Session,
   protection: Protection,
-  schedule: { readonly everyMs: number; readonly count?: number },
+  schedule: { readonly everyMs: number; readonly count?: number; readonly pauseBudget?: PauseBudget },
 ): Promise<void> {
   const { terminal, interrupts } = session;
   let taken = 0;

@@ -1,6 +1,23 @@
+import { open } from 'node:fs/promises';
 import http from 'node:http';
+import { basename, dirname, resolve } from 'node:path';
 import { abortError, ERROR_CODES, FitdocError, type ErrorCode } from '@fitdoc/interface';
 import type { DaemonProblem } from './model.js';
+
+/** Most bytes of a unix socket's path. */
+const MOST_SOCKET_BYTES = 107;
+
+interface Question {
+  readonly method: string;
+  readonly path: string;
+  readonly signal: AbortSignal;
+  readonly body: object | undefined;
+}
+
+interface Reply {
+  readonly status: number;
+  readonly text: string;
+}
 
 const DEFAULT_SOCKET = '/run/fitdocd.sock';
 
@@ -21,8 +38,8 @@ export class DaemonClient {
     return this.#ask<Answer>('GET', path, this.signal);
   }
 
-  post<Answer>(path: string): Promise<Answer> {
-    return this.#ask<Answer>('POST', path, this.signal);
+  post<Answer>(path: string, body?: Readonly<Record<string, unknown>>): Promise<Answer> {
+    return this.#ask<Answer>('POST', path, this.signal, body);
   }
 
   /** Reaches the daemon even when the command was interrupted: that is what cancelling is for. */
@@ -30,30 +47,39 @@ export class DaemonClient {
     return this.#ask<Answer>('DELETE', path, AbortSignal.timeout(5000));
   }
 
-  async #ask<Answer>(method: string, path: string, signal: AbortSignal): Promise<Answer> {
-    const { status, text } = await this.#send(method, path, signal);
+  async #ask<Answer>(method: string, path: string, signal: AbortSignal, body?: object): Promise<Answer> {
+    const { status, text } = await this.#send(method, path, signal, body);
     const answer = parsed(text);
     if (status >= 200 && status < 300 && answer !== undefined) return answer as Answer;
     throw daemonError((answer ?? { message: `The daemon answered ${status}.` }) as DaemonProblem);
   }
 
-  #send(
-    method: string,
-    path: string,
-    signal: AbortSignal,
-  ): Promise<{ readonly status: number; readonly text: string }> {
+  async #send(method: string, path: string, signal: AbortSignal, body?: object): Promise<Reply> {
+    // Node cuts paths off that are too long for the system: those are reached through their folder.
+    const isLong = Buffer.byteLength(this.socket) > MOST_SOCKET_BYTES;
+    const folder = isLong ? await open(dirname(resolve(this.socket)), 'r').catch(this.#refuse) : undefined;
+    const socketPath = folder ? `/proc/self/fd/${folder.fd}/${basename(this.socket)}` : this.socket;
+    return this.#sendTo(socketPath, { method, path, signal, body }).finally(() => folder?.close());
+  }
+
+  #sendTo(socketPath: string, { method, path, signal, body }: Question): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      const { socket: socketPath } = this;
-      const request = http.request({ socketPath, path, method, signal, agent: false }, (response) => {
+      const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+      const options = { socketPath, path, method, signal, headers, agent: false };
+      const request = http.request(options, (response) => {
         let text = '';
         response.setEncoding('utf8').on('data', (part: string) => (text += part));
         response.once('end', () => resolve({ status: response.statusCode ?? 0, text }));
         response.once('error', reject);
       });
       request.once('error', (cause) => reject(signal.aborted ? abortError(signal) : this.#noDaemon(cause)));
-      request.end();
+      request.end(body === undefined ? undefined : JSON.stringify(body));
     });
   }
+
+  readonly #refuse = (cause: NodeJS.ErrnoException): never => {
+    throw this.#noDaemon(cause);
+  };
 
   #noDaemon(cause: NodeJS.ErrnoException): FitdocError {
     const denied = cause.code === 'EACCES';

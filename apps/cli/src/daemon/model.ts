@@ -17,18 +17,40 @@ export interface DaemonProblem {
   readonly hint?: string;
 }
 
+export interface DaemonHistory {
+  readonly keptPoints: number;
+  readonly keptBy: readonly { readonly rule: string; readonly points: number }[];
+  readonly surplusPoints: number;
+  readonly reachedAgeMs?: number;
+  readonly pathObjects: number;
+  readonly worstPathObjects: number;
+  readonly lagObjects: number;
+  readonly merges: number;
+  readonly mergedBytes: number;
+  readonly capturedBytes: number;
+  readonly removed: number;
+  readonly freedBytes: number;
+}
+
 export interface DaemonMachine {
   readonly name: string;
   readonly location: string;
   readonly repository: string;
   readonly state: string;
   readonly schedule: string;
+  /** Measured by the daemon; absent in answers of version 0.1. */
+  readonly successAgeMs?: number;
   readonly checkpoints: number;
   readonly failures: number;
   readonly missed: number;
-  readonly chainDepth?: number;
+  /** In the repository now; absent in answers of version 0.1. */
+  readonly restorePoints?: number;
+  readonly history?: DaemonHistory;
   readonly lastCheckpoint?: DaemonCheckpoint;
   readonly lastProblem?: DaemonProblem;
+  readonly lastDamage?: DaemonProblem & { readonly key?: string; readonly missing?: string };
+  readonly standing?: { readonly state: string; readonly message: string; readonly hint?: string };
+  readonly releasedUntil?: string;
 }
 
 export interface DaemonJob {

@@ -14,12 +14,17 @@ interface DaemonSaveOptions extends CaptureOptions {
 const DAEMONS_OWN = [
   'store',
   'disks',
+  'leaveOutDisk',
   'machineId',
+  'fork',
   'compressor',
   'level',
   'from',
   'newBase',
   'init',
+  'plain',
+  'pauseHook',
+  'quiesce',
   'tag',
 ] as const;
 

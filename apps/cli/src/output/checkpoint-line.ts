@@ -1,5 +1,5 @@
-import type { CheckpointResult } from '@fitdoc/engine';
-import { PAGE_SIZE } from '@fitdoc/interface';
+import type { CheckpointResult, PauseHookOutcome } from '@fitdoc/engine';
+import { PAGE_SIZE, type PauseBudgetOutcome } from '@fitdoc/interface';
 import { bytes, count, milliseconds, percent, shortId } from './units.js';
 
 const COLUMNS: readonly (readonly [title: string, width: number])[] = [
@@ -32,7 +32,10 @@ export function checkpointLine({ entry, cost }: CheckpointResult): string {
     milliseconds(cost.commitMs),
     cost.commitMs > 0 ? `${bytes(Math.round((dirtyBytes / cost.commitMs) * 1000))}/s` : '-',
   ];
-  const marks = entry.kind === 'base' ? '  base' : '';
+  const over = cost.pauseBudget?.kept === false ? `  over ${cost.pauseBudget.maxMs} ms` : '';
+  const read = cost.disks.reduce((sum, disk) => sum + disk.readBytes, 0);
+  const disks = cost.disks.length > 0 ? `  ${cost.disks.length} disk(s), ${bytes(read)} read` : '';
+  const marks = (entry.kind === 'base' ? '  base' : '') + over + disks;
   return cells.map((cell, index) => align(cell, COLUMNS[index]?.[1] ?? 0, index)).join('  ') + marks;
 }
 
@@ -46,12 +49,37 @@ export function checkpointMessage({ entry, cost }: CheckpointResult): Record<str
     machine: entry.machineId,
     captured_at: new Date(entry.capturedAtMs).toISOString(),
     pause_ms: rounded(cost.pauseMs),
+    ...(cost.pauseBudget && { pause_budget: budgetMessage(cost.pauseBudget) }),
     dirty_pages: cost.dirtyPages,
     unchanged_pages: cost.unchangedPages,
     changed_words: cost.changedWords,
     raw_bytes: cost.dirtyPages * PAGE_SIZE,
     stored_bytes: entry.bytes,
     commit_ms: rounded(cost.commitMs),
+    ...(cost.pauseHook && { pause_hook: hookMessage(cost.pauseHook) }),
+    ...(cost.quiesced && {
+      quiesced: { frozen_ms: rounded(cost.quiesced.frozenMs), failure: cost.quiesced.failure ?? null },
+    }),
+    ...(cost.disks.length > 0 && {
+      disks: cost.disks.map(({ name, readBytes, changedBlocks }) => ({
+        name,
+        read_bytes: readBytes,
+        changed_blocks: changedBlocks,
+      })),
+    }),
+  };
+}
+
+function hookMessage({ ms, output, failure }: PauseHookOutcome): Record<string, unknown> {
+  return { ms: rounded(ms), output, failure: failure ?? null };
+}
+
+function budgetMessage({ maxMs, estimatedMs, waitedMs, kept }: PauseBudgetOutcome): Record<string, unknown> {
+  return {
+    max_ms: maxMs,
+    estimated_ms: estimatedMs === undefined ? null : rounded(estimatedMs),
+    waited_ms: rounded(waitedMs),
+    kept,
   };
 }
 

@@ -1,6 +1,7 @@
-import { isFitdocError, type Json, type Progress } from '@fitdoc/interface';
+import { isFitdocError, type FitdocError, type Json, type Progress } from '@fitdoc/interface';
 import pc from 'picocolors';
-import { bytes, count } from './units.js';
+import { theOutputs } from './outputs.js';
+import { bytes, count, time } from './units.js';
 
 /** Milliseconds before a progress line appears, and between two updates of it. */
 const PROGRESS_DELAY_MS = 1000;
@@ -13,6 +14,7 @@ const PROGRESS_EVERY_MS = 200;
 export class Terminal {
   readonly json: boolean;
   readonly quiet: boolean;
+  readonly #outputs = theOutputs();
   #progressShown = false;
   #progressStarted = 0;
   #progressLast = 0;
@@ -26,12 +28,12 @@ export class Terminal {
   line(text = ''): void {
     if (this.json) return;
     this.#clearProgress();
-    process.stdout.write(`${text}\n`);
+    this.#result(text);
   }
 
   /** The whole result as one JSON document, or one line of JSON Lines. Printed in JSON mode only. */
   data(value: unknown): void {
-    if (this.json) process.stdout.write(`${JSON.stringify(value, jsonValue)}\n`);
+    if (this.json) this.#result(JSON.stringify(value, jsonValue));
   }
 
   /** Something worth knowing that is not the result. */
@@ -40,19 +42,36 @@ export class Terminal {
       this.data({ message_type: 'status', message: text });
     } else if (!this.quiet) {
       this.#clearProgress();
-      process.stderr.write(`${text}\n`);
+      this.#outputs.err(`${text}\n`);
     }
+  }
+
+  /** Where the guest stands, which is no failure: an error's words without its form. */
+  state({ code, message, hint, details }: FitdocError): void {
+    if (this.json) this.data({ message_type: 'status', code, message, ...(hint && { hint }), details });
+    else this.note(hint === undefined ? message : `${message} ${hint}`);
+  }
+
+  /** A note on standard error in JSON mode, too: for commands that print one document. */
+  aside(text: string): void {
+    if (!this.json) return this.note(text);
+    if (!this.quiet) process.stderr.write(`${text}\n`);
+  }
+
+  /** A moment within a note: local for people, UTC in JSON. */
+  time(ms: number): string {
+    return this.json ? new Date(ms).toISOString() : time(ms);
   }
 
   readonly progress = (progress: Progress): void => {
     if (this.json || this.quiet || !process.stderr.isTTY) return;
-    const now = Date.now();
+    const now = performance.now();
     if (this.#progressStarted === 0) this.#progressStarted = now;
     if (now - this.#progressStarted < PROGRESS_DELAY_MS || now - this.#progressLast < PROGRESS_EVERY_MS)
       return;
     this.#progressLast = now;
     this.#progressShown = true;
-    process.stderr.write(`\r\u001b[K${progressText(progress)}`);
+    this.#outputs.err(`\r\u001b[K${progressText(progress)}`);
   };
 
   error(error: unknown): void {
@@ -62,12 +81,20 @@ export class Terminal {
       this.data({ message_type: 'error', code, message, ...(hint && { hint }), ...(details && { details }) });
       return;
     }
-    process.stderr.write(`${pc.red('fitdoc:')} ${message}${code ? pc.dim(` [${code}]`) : ''}\n`);
-    if (hint) process.stderr.write(`${hint}\n`);
+    this.#outputs.err(`${pc.red('fitdoc:')} ${message}${code ? pc.dim(` [${code}]`) : ''}\n`);
+    if (hint) this.#outputs.err(`${hint}\n`);
+  }
+
+  #result(text: string): void {
+    const leftOut = this.#outputs.takeLeftOut();
+    const message = `${leftOut} line(s) were left out here: nobody read them`;
+    const told = this.json ? JSON.stringify({ message_type: 'status', message }) : message;
+    if (leftOut > 0) this.#outputs.out(`${told}\n`);
+    this.#outputs.out(`${text}\n`);
   }
 
   #clearProgress(): void {
-    if (this.#progressShown) process.stderr.write('\r\u001b[K');
+    if (this.#progressShown) this.#outputs.err('\r\u001b[K');
     this.#progressShown = false;
   }
 }

@@ -1,3 +1,5 @@
+import { localMoment, zoneOf } from '@fitdoc/repository';
+
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 /** `1.4 MiB`: three significant digits, binary units. */
@@ -41,10 +43,16 @@ function digits(value: number): string {
   return value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
-/** Local date and time to the second: `2026-03-01 14:05:09`. */
+/** Local date and time to the second: `2026-03-01 14:05:09`; with the zone where that time comes twice. */
 export function time(ms: number): string {
-  const date = new Date(ms - new Date(ms).getTimezoneOffset() * 60_000);
-  return date.toISOString().slice(0, 19).replace('T', ' ');
+  const local = ms - new Date(ms).getTimezoneOffset() * 60_000;
+  const text = new Date(local).toISOString().slice(0, 19).replace('T', ' ');
+  return localMoment(local).kind === 'two' ? text + zoneOf(ms) : text;
+}
+
+/** Captured so far in the future that no two hosts' clocks explain it: some clock was wrong. */
+export function isInFuture(ms: number): boolean {
+  return ms > Date.now() + 60_000;
 }
 
 /** How much of an id is shown: enough to be unique in any repository of a size one reads through. */

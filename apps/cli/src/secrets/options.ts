@@ -1,0 +1,34 @@
+import type { Command } from 'commander';
+
+/** Where the secret of an encrypted repository is had; never the secret itself, which arguments show to everybody. */
+export interface SecretOptions {
+  readonly passphraseFile?: readonly string[];
+  readonly passphraseCommand?: string;
+  readonly passphraseFd?: string;
+  readonly keyFile?: readonly string[];
+}
+
+/** The options that every command with a repository takes. */
+export function secretOptions(command: Command): Command {
+  return command
+    .option(
+      '--passphrase-file <file>',
+      'an encrypted repository: a file with its passphrase (env: FITDOC_PASSPHRASE_FILE, FITDOC_PASSPHRASE)',
+      collect,
+    )
+    .option(
+      '--passphrase-command <command>',
+      'a shell command that prints the passphrase (env: FITDOC_PASSPHRASE_COMMAND)',
+    )
+    .option('--passphrase-fd <number>', 'an open descriptor to read the passphrase from')
+    .option(
+      '--key-file <file>',
+      'a file with its key or recovery key, or an age identity (env: FITDOC_KEY_FILE)',
+      collect,
+    );
+}
+
+/** For options that may be given several times. */
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
