@@ -109,6 +109,8 @@ export class Daemon {
   }
 
   #summary(): string {
-    return `protecting ${this.#supervisor.machines().length} machine(s)`;
+    const patterns = this.#supervisor.patterns.status().length;
+    const more = patterns > 0 ? `, and what ${patterns} pattern(s) match` : '';
+    return `protecting ${this.#supervisor.machines().length} machine(s)${more}`;
   }
 }

@@ -1,22 +1,11 @@
 #!/usr/bin/env node
-import { isFitdocError } from '@fitdoc/interface';
-import { CommanderError } from 'commander';
-import { createProgram } from './program.js';
+import { outliveOutputs } from './outputs.js';
+import { VERSION } from './version.js';
 
-/** A configuration that is wrong is the caller's to correct: as in the CLI. */
-const EXIT_FAILED = 1;
-const EXIT_USAGE = 2;
+// First of all, so that help and usage errors may end in a closed pipe as well.
+outliveOutputs();
 
-try {
-  await createProgram().parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
-  } else if (isFitdocError(error)) {
-    process.stderr.write(`${error.message}\n${error.hint === undefined ? '' : `${error.hint}\n`}`);
-    process.exitCode = error.code === 'CONFIG_INVALID' ? EXIT_USAGE : EXIT_FAILED;
-  } else {
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-    process.exitCode = EXIT_FAILED;
-  }
-}
+const [first, ...more] = process.argv.slice(2);
+// Most of a start is loading the program.
+if (more.length === 0 && (first === '--version' || first === '-V')) process.stdout.write(`${VERSION}\n`);
+else await (await import('./command-line.js')).commandLine();

@@ -10,8 +10,20 @@ export type MachineState =
   | 'capturing'
   /** An operator paused the protection; the guest runs. */
   | 'suspended'
-  /** The guest was left paused and needs an operator. */
+  /** The guest stands by its operator's doing or its own (paused, suspended to RAM, panicked): `standing` says why. */
+  | 'standing'
+  /** Its operator has it for a while, until `releasedUntil`: nothing is attached. */
+  | 'released'
+  /** The guest was left paused by us and needs an operator. */
   | 'stuck';
+
+/** Why a guest stands that we did not stop. */
+export interface Standing {
+  /** The hypervisor's word for it: `paused`, `suspended`, `guest-panicked`. */
+  readonly state: string;
+  readonly message: string;
+  readonly hint?: string;
+}
 
 export interface LastCheckpoint {
   readonly id: string;
@@ -31,11 +43,65 @@ export interface Problem {
   readonly hint?: string;
 }
 
+/** A stored object that the chain stood on was found lost, and protection went on without it. */
+export interface Damage extends Problem {
+  /** The damaged object; absent where none is there. */
+  readonly key?: string;
+  /** The checkpoint that is missing, where that is known. */
+  readonly missing?: string;
+}
+
+/** What became of a pause's budget, by checkpoint, since the machine was attached. */
+export interface PauseCounts {
+  readonly kept: number;
+  readonly exceeded: number;
+  /** Left out: the pause would have been longer. */
+  readonly refused: number;
+}
+
+/** Restore points that one rule keeps; one point may be kept by several. */
+export interface KeptByRule {
+  /** `last`, `all`, `minutely tier`, `daily`; `tag`, `in use` and `forked from` keep beside the rules. */
+  readonly rule: string;
+  readonly points: number;
+}
+
+/** What a machine's history costs as of the last look at it, and what became of it in this run of the daemon. */
+export interface HistoryStatus {
+  /** Restore points that something keeps, and by what. */
+  readonly keptPoints: number;
+  readonly keptBy: readonly KeptByRule[];
+  /** Restore points that nothing keeps and that are still there: what is not worth a removal yet, or a merge first. */
+  readonly surplusPoints: number;
+  /**
+   * Milliseconds since nothing was left to do for the policy, but for what the newest checkpoints move on. Measured: no
+   * step of the wall clock changes it. Absent until that was so for the first time.
+   */
+  readonly reachedAgeMs?: number;
+  /** Objects that a restore of the newest reads, and of the one that reads most. */
+  readonly pathObjects: number;
+  readonly worstPathObjects: number;
+  /** Objects beyond what a restore is to read at most, because merging lags behind; and for how many seconds' worth. */
+  readonly lagObjects: number;
+  readonly lagSeconds: number;
+  /** Merges done, the bytes that they wrote, objects removed and the bytes that these freed. */
+  readonly merges: number;
+  readonly mergedBytes: number;
+  /** Bytes of the checkpoints that were captured meanwhile: what merging wrote is paid for each of them. */
+  readonly capturedBytes: number;
+  readonly removed: number;
+  readonly freedBytes: number;
+}
+
 export interface MachineStatus {
+  /** When this was said, by the daemon's clock, which dates all of it. */
+  readonly at: string;
   /** The machine's name in the configuration: what the API calls it. */
   readonly name: string;
   /** The adapter's location, secrets removed. */
   readonly location: string;
+  /** The pattern of the configuration that it matches; absent where the configuration names it. */
+  readonly pattern?: string;
   readonly repository: string;
   /** The chain's name in the repository, once attached. */
   readonly machineId?: string;
@@ -48,18 +114,54 @@ export interface MachineStatus {
   readonly nextDueAt?: string;
   /** The interval in force, which an adaptive schedule changes. */
   readonly intervalMs?: number;
+  /**
+   * How long ago the last good checkpoint was taken, when this was said; without any, since the protection began.
+   * Measured: no step of the wall clock changes it.
+   */
+  readonly successAgeMs: number;
   readonly checkpoints: number;
   readonly failures: number;
   /** Scheduled checkpoints that were left out because the machine fell behind. */
   readonly missed: number;
-  readonly chainDepth?: number;
+  /** Present where the configuration sets a budget. */
+  readonly pauseBudget?: PauseCounts;
+  readonly history?: HistoryStatus;
+  /** In the repository now; absent before it was looked at. */
+  readonly restorePoints?: number;
   readonly lastCheckpoint?: LastCheckpoint;
   readonly lastVerifiedAt?: string;
+  readonly lastBoot?: BootStatus;
   readonly lastProblem?: Problem;
+  /** The last of this run of the daemon; gone when a verification finds everything whole. */
+  readonly lastDamage?: Damage;
+  readonly standing?: Standing;
+  readonly releasedUntil?: string;
   readonly limits: readonly string[];
 }
 
-export type JobKind = 'checkpoint' | 'restore' | 'verify' | 'prune';
+/** What a pattern of the configuration matches. */
+export interface PatternStatus {
+  /** As the configuration has it: `libvirt:web-*`. */
+  readonly pattern: string;
+  /** Names of machines that are protected by it, whether they run or not. */
+  readonly machines: readonly string[];
+  /** Machines that fit and cannot be protected. */
+  readonly leftOut: readonly { readonly name: string; readonly why: string }[];
+  /** When it was last learned what there is; absent before the first time. */
+  readonly lookedAt?: string;
+  /** Why the last look failed; machines stay as they were then. */
+  readonly lastProblem?: Problem;
+}
+
+/** How the last checkpoint did that was started apart from everything. */
+export interface BootStatus {
+  readonly at: string;
+  /** `runs`, or what went wrong. */
+  readonly verdict: string;
+  readonly about: string;
+}
+
+export type JobKind = 'checkpoint' | 'restore' | 'verify' | 'boot' | 'prune';
 export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
 
 export interface JobStatus {
@@ -86,6 +188,9 @@ export interface TimelineEntry extends LastCheckpoint {
   readonly parent: string | null;
   readonly pages: number;
   readonly rawBytes: number;
+  /** Objects that a restore of it reads, and their bytes; absent where something is missing. */
+  readonly readObjects?: number;
+  readonly readBytes?: number;
   readonly tags: readonly string[];
 }
 

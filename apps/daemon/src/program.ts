@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import { loadConfiguration } from './config/load.js';
+import { doubts, loadConfiguration } from './config/load.js';
+import { matches } from './config/matches.js';
 import { run } from './run.js';
 import { VERSION } from './version.js';
 
@@ -17,6 +18,12 @@ A configuration:
   repository = "local"
   every = "1s"                        # or cron = "*/5 * * * *", or adaptive = { mtbf = "7d" }
   retention = { keep-last = 600, keep-hourly = 48 }
+
+  [machines."libvirt:*"]              # all domains of libvirt, as they come and go; or "libvirt:web-*"
+  except = ["scratch-*"]              # also: tag = "nightly"
+  repository = "local"
+  every = "5s"
+  disks = "external"
 
 Signals: SIGHUP reads the configuration again (one with faults is refused, the old one stays);
 SIGTERM and SIGINT end the daemon and leave every guest running, a second one does not wait.
@@ -40,14 +47,21 @@ export function createProgram(): Command {
     .action(({ config }: { readonly config: string }) => run(config));
   program
     .command('check')
-    .description('look for faults in the configuration and touch nothing')
+    .description('look for faults in the configuration, say what its patterns match now, and touch nothing')
     .option(...file, found)
     .action(async ({ config }: { readonly config: string }) => {
-      const { machines, repositories } = await loadConfiguration(config);
+      const loaded = await loadConfiguration(config);
+      const { machines, repositories } = loaded;
+      for (const line of [...(await doubts(config, loaded)), ...(await matches(config, loaded))])
+        process.stdout.write(`${line}\n`);
       const [machineCount, repositoryCount] = [machines, repositories].map(
         (each) => Object.keys(each).length,
       );
-      process.stdout.write(`${config}: ok, ${machineCount} machine(s) in ${repositoryCount} repository(s)\n`);
+      const patternCount = Object.keys(loaded.patterns).length;
+      const more = patternCount > 0 ? ` and ${patternCount} pattern(s)` : '';
+      process.stdout.write(
+        `${config}: ok, ${machineCount} machine(s)${more} in ${repositoryCount} repository(s)\n`,
+      );
     });
   for (const command of program.commands) command.copyInheritedSettings(program);
   return program;

@@ -1,6 +1,6 @@
 import { isIntact } from '@fitdoc/repository';
 import type { RepositoryStatus } from './model.js';
-import { withoutSecrets } from './supervisor/machine-status.js';
+import { withoutSecrets } from './supervisor/without-secrets.js';
 import { problemOf } from './supervisor/problem.js';
 import type { Supervisor } from './supervisor/supervisor.js';
 

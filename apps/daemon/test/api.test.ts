@@ -33,7 +33,7 @@ beforeAll(async () => {
   url = String((await daemon.logged(({ tcp }) => typeof tcp === 'string'))['tcp']);
   await daemon.until('a', ({ checkpoints }) => checkpoints >= 2);
   await daemon.until('quiet', ({ checkpoints }) => checkpoints >= 1);
-}, 120_000);
+}, 300_000);
 
 afterAll(() => place.remove());
 
@@ -162,6 +162,7 @@ describe('what watches the daemon', () => {
   });
 
   test('metrics', LONG, async () => {
+    expect(await daemon.job('/v1/machines/a/prune')).toMatchObject({ state: 'done' });
     const { text, headers } = await daemon.request('/metrics');
     expect(headers['content-type']).toMatch(/^text\/plain/);
     const value = (series: string): number =>
@@ -175,7 +176,8 @@ describe('what watches the daemon', () => {
     expect(value('fitdoc_checkpoint_bytes_total{vm="a",kind="base"}')).toBeGreaterThan(1000);
     expect(value('fitdoc_checkpoint_bytes_total{vm="a",kind="increment"}')).toBeGreaterThan(100);
     expect(value('fitdoc_dirty_pages_total{vm="a"}')).toBeGreaterThan(100);
-    expect(value('fitdoc_chain_depth{vm="a"}')).toBeGreaterThanOrEqual(2);
+    expect(value('fitdoc_restore_points{vm="a"}')).toBeGreaterThanOrEqual(2);
+    expect(value('fitdoc_history_kept_points{vm="a",rule="last"}')).toBe(2);
     expect(Math.abs(value('fitdoc_last_success_timestamp_seconds{vm="a"}') - Date.now() / 1000)).toBeLessThan(
       60,
     );
@@ -194,14 +196,17 @@ describe('what watches the daemon', () => {
       '/v1/jobs/{id}',
       '/v1/machines',
       '/v1/machines/{name}',
+      '/v1/machines/{name}/boot',
       '/v1/machines/{name}/checkpoint',
       '/v1/machines/{name}/checkpoints',
       '/v1/machines/{name}/memory-map',
       '/v1/machines/{name}/prune',
+      '/v1/machines/{name}/release',
       '/v1/machines/{name}/restore',
       '/v1/machines/{name}/resume',
       '/v1/machines/{name}/suspend',
       '/v1/machines/{name}/verify',
+      '/v1/patterns',
       '/v1/reload',
       '/v1/repositories',
     ]);
@@ -228,7 +233,7 @@ describe('what watches the daemon', () => {
 
 describe('who may ask', () => {
   test('the socket is for owner and group', LONG, async () => {
-    expect((await stat(place.socket)).mode & 0o777).toBe(0o660);
+    expect((await stat(place.socket)).mode & 0o777).toBe(0o600);
   });
 
   const machines = (headers: Record<string, string>, from?: string): Promise<Answer<Problem>> =>
@@ -240,15 +245,25 @@ describe('who may ask', () => {
       const answer = await machines(headers, url);
       expect(answer.status).toBe(401);
       expect(answer.body.code).toBe('UNAUTHORIZED');
-      expect(answer.headers['www-authenticate']).toMatch(/^Basic/);
+      const asBearer = headers.authorization?.startsWith('Bearer') ?? false;
+      expect(answer.headers['www-authenticate']).toMatch(asBearer ? /^Bearer/ : /^Basic/);
       expect(answer.text).not.toContain(TOKEN);
     }
-    for (const path of ['/', '/metrics', '/healthz', '/openapi.json', '/v1/events', '/v1/nothing']) {
+    for (const path of ['/metrics', '/healthz', '/openapi.json', '/v1/events', '/v1/nothing']) {
       expect((await daemon.request(path, { url })).status).toBe(401);
     }
     expect((await machines({ authorization: `Bearer ${TOKEN}` }, url)).status).toBe(200);
     expect((await machines({ authorization: basic(TOKEN) }, url)).status).toBe(200);
     expect(JSON.stringify(daemon.log)).not.toContain(TOKEN);
+  });
+
+  test("the page itself is nobody's secret, and tells nothing", LONG, async () => {
+    const { status, text } = await daemon.request('/', { url });
+    expect(status).toBe(200);
+    expect(text).toContain('<div id="app">');
+    expect(text).not.toMatch(/quiet|slow|mock:/);
+    for (const path of ['/%2e%2e/main.js', '/v1/machines?token=' + TOKEN])
+      expect((await daemon.request(path, { url })).status).toBe(401);
   });
 
   test('pages of other sites may not', LONG, async () => {

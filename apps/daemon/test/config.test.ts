@@ -37,7 +37,15 @@ describe('a configuration', () => {
       'pause-budget': 50,
       retention: { 'keep-last': 3, 'keep-within': 7 * 86_400_000 },
       disks: 'refuse',
+      'leave-out-disks': [],
     });
+  });
+
+  test('names a port that a machine that was started apart has to answer at', () => {
+    const portOf = (value: string): unknown =>
+      parseConfiguration(`${GOOD}verify-boot-tcp = ${value}`, 'f.toml').machines['web']?.['verify-boot-tcp'];
+    expect(portOf('22')).toEqual({ port: 22 });
+    expect(portOf('"10.0.0.7/24:22"')).toEqual({ port: 22, address: '10.0.0.7', prefix: 24 });
   });
 
   test.each([
@@ -89,13 +97,18 @@ describe('a configuration', () => {
     ],
     [
       'a fault in an inline table',
+      `${GOOD}pause-hook = { command = ["x"], timeout = "2m" }`,
+      /^f\.toml:8: machines\.web\.pause-hook\.timeout: is longer than 0 and at most 60s/,
+    ],
+    [
+      'an unknown setting of a hook',
       `${GOOD}hooks = { befor = ["x"] }`,
       /^f\.toml:8: machines\.web\.hooks\.befor: there is no such setting; known here: before, after, timeout/,
     ],
     [
       'a value out of a list',
       `${GOOD}disks = "all"`,
-      /^f\.toml:8: machines\.web\.disks: takes one of: "refuse", "external"/,
+      /^f\.toml:8: machines\.web\.disks: takes one of: "refuse", "external", "capture"/,
     ],
     [
       'a bad name',
@@ -105,7 +118,27 @@ describe('a configuration', () => {
     [
       'retention without a rule',
       `${GOOD}[machines.web.retention]`,
-      /^f\.toml:8: machines\.web\.retention: at least one keep-/,
+      /^f\.toml:8: machines\.web\.retention: The retention policy would keep nothing\. Say what to keep/,
+    ],
+    [
+      'a tier within a finer one',
+      `${GOOD}retention = { keep-minutely-for = "2d", keep-hourly-for = "1d" }`,
+      /^f\.toml:8: machines\.web\.retention: The tier 'hourly' for 1d ends before 'minutely' for 2d.*longer than 2d/,
+    ],
+    [
+      'a tier shorter than its stretch',
+      `${GOOD}retention = { keep-daily-for = "6h" }`,
+      /^f\.toml:8: machines\.web\.retention: The tier 'daily' lasts for 6h, which is less than one day/,
+    ],
+    [
+      'no port of a guest',
+      `${GOOD}verify-boot-tcp = "10.0.0.255/24:22"`,
+      /^f\.toml:8: machines\.web\.verify-boot-tcp: 10\.0\.0\.255\/24:22 has no address of a guest.* Write 22/,
+    ],
+    [
+      'what no port has to say',
+      `${GOOD}verify-boot-banner = "^SSH"`,
+      /^f\.toml:8: machines\.web\.verify-boot-banner: verify-boot-banner needs verify-boot-tcp/,
     ],
     ['bad TOML', `${GOOD}\nx = `, /^f\.toml:9:\d+: /],
   ])('with %s is refused with line and remedy', (_what, text, expected) => {
@@ -138,6 +171,44 @@ describe('fitdocd check', () => {
       );
     });
   }
+
+  test('names machines that would write one chain, with their lines', async () => {
+    const file = path.join(folder, 'twins.toml');
+    const machine = (name: string, location: string, repository: string, more = ''): string =>
+      `[machines.${name}]\nlocation = "${location}"\nrepository = "${repository}"\nevery = "1s"\n${more}`;
+    const repositories = `[repositories.one]\nlocation = "${folder}/r"\n[repositories.two]\nlocation = "fs:${folder}/x/../r/"\n`;
+    // The same place spelled twice; a name and a machine-id; the same socket by two ways.
+    await writeFile(
+      file,
+      repositories +
+        machine('a', 'mock:web?memory=8M', 'one') +
+        machine('b', 'mock:other', 'two', 'machine-id = "web"\n') +
+        machine('c', '/run/vm.qmp', 'one').replace('"/run', '"kvm:/run') +
+        machine('d', 'kvm:/run/x/../vm.qmp', 'two'),
+    );
+    const { code, err } = await check(file);
+    expect(code).toBe(2);
+    const lines = err.split('\n');
+    expect(lines[0]).toContain(`${file}:6: machines.a.location: has the same identity, web as machines.b`);
+    expect(lines[1]).toContain(`${file}:10: machines.b.location: has the same identity, web as machines.a`);
+    expect(lines[2]).toContain(`${file}:15: machines.c.location: is the same guest as machines.d`);
+    // Sockets of one base name: their guests may say who they are.
+    await writeFile(
+      file,
+      repositories +
+        machine('a', 'kvm:/run/a/vm.qmp', 'one') +
+        machine('b', 'kvm:/run/b/vm.sock', 'one') +
+        machine('c', 'kvm:/run/c/other.qmp', 'one') +
+        machine('d', 'kvm:/run/d/vm.qmp', 'one', 'machine-id = "own"\n'),
+    );
+    const doubtful = await check(file);
+    expect(doubtful.code).toBe(0);
+    expect(doubtful.out).toMatch(
+      new RegExp(
+        `^${file}:10: machines.b has the same identity, vm, unless .*machines.a on line 6.*\n${file}: ok`,
+      ),
+    );
+  });
 
   test('says that all is well', async () => {
     const file = path.join(folder, 'good.toml');

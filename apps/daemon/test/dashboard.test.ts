@@ -1,4 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Locator, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { JobStatus } from '../src/model.js';
@@ -13,12 +17,16 @@ const machines =
   mock('web', 'every = "1s"') +
   mock('quiet', 'every = "1h"') +
   mock('slow', 'every = "1h"', '&slow-capture=600s') +
+  mock('lossy', 'every = "1h"') +
+  mock('twin', 'every = "1h"') +
   `
 [machines.mail]
 location = "kvm:/nowhere/mail.qmp"
 repository = "local"
 every = "1h"
 `;
+
+const FITDOC = fileURLToPath(new URL('../../cli/dist/main.js', import.meta.url));
 
 const title = `the dashboard in Chromium${withoutChromium === undefined ? '' : ` (not run: ${withoutChromium})`}`;
 
@@ -27,6 +35,8 @@ describe.skipIf(withoutChromium !== undefined)(title, () => {
   let daemon: Running;
   let browser: TestBrowser;
   let settings: string;
+  /** Writes the chain of a guest with the same identity as one of the daemon's. */
+  let other: ChildProcess;
 
   beforeAll(async () => {
     place = await Place.make();
@@ -34,11 +44,14 @@ describe.skipIf(withoutChromium !== undefined)(title, () => {
     settings = `listen = "127.0.0.1:${port}"\ntoken-file = "${place.file('token')}"\nmax-captures = 8\ngrace-period = "1s"`;
     await writeFile(place.file('token'), `${TOKEN}\n`);
     await place.configure(machines, settings);
+    const watch = ['watch', 'mock:twin?memory=8M', '--store', place.repository, '--init', '--json'];
+    other = spawn(process.execPath, [FITDOC, ...watch], { stdio: ['ignore', 'pipe', 'ignore'] });
+    await once(other.stdout!, 'data');
     daemon = await place.start().ready();
     await daemon.until('web', ({ checkpoints }) => checkpoints >= 3);
-    await daemon.until('quiet', ({ checkpoints }) => checkpoints >= 1);
+    for (const name of ['quiet', 'lossy']) await daemon.until(name, ({ checkpoints }) => checkpoints >= 1);
     browser = await TestBrowser.start(`http://127.0.0.1:${port}`, TOKEN);
-  }, 120_000);
+  }, 300_000);
 
   afterEach(async () => {
     for (const page of browser.context.pages().slice(1)) await page.close();
@@ -46,15 +59,108 @@ describe.skipIf(withoutChromium !== undefined)(title, () => {
 
   afterAll(async () => {
     await browser?.close();
+    other?.kill('SIGKILL');
     await place?.remove();
   });
 
   test('is served whole, to the browser that has the token, and to no other', LONG, async () => {
     const page = await browser.open();
     await page.locator('.connection.live').waitFor();
-    const refused = await fetch(browser.origin);
+    const refused = await fetch(`${browser.origin}/v1/machines`);
     expect(refused.status).toBe(401);
     expect(refused.headers.get('www-authenticate')).toContain('Basic');
+  });
+
+  test.each([
+    ['as a password', `http://operator:${TOKEN}@HOST/#/web`],
+    ['as ?token=', `http://HOST/?token=${TOKEN}#/web`],
+    ['as #token=', `http://HOST/#token=${TOKEN}&/web`],
+  ])('opened with the token in its address %s is live, and the address is clean', LONG, async (_, form) => {
+    const stranger = await TestBrowser.start(browser.origin);
+    try {
+      const page = await stranger.context.newPage();
+      await page.goto(form.replace('HOST', new URL(browser.origin).host));
+      await page.locator('.connection.live').waitFor();
+      await page.getByRole('slider').waitFor();
+      expect(await page.evaluate('document.baseURI')).toBe(`${browser.origin}/#/web`);
+      expect(await page.evaluate('document.documentElement.outerHTML')).not.toContain(TOKEN);
+      await page.reload();
+      await page.locator('.connection.live').waitFor();
+    } finally {
+      await stranger.close();
+    }
+  });
+
+  test('a wrong token in its address is refused with what to do', LONG, async () => {
+    const stranger = await TestBrowser.start(browser.origin);
+    try {
+      const page = await stranger.context.newPage();
+      await page.goto(`${browser.origin}/#token=quite-another-token`);
+      await page.getByText('The daemon did not accept the token.').waitFor();
+    } finally {
+      await stranger.close();
+    }
+  });
+
+  test(
+    "ages are the daemon's, whatever this computer's clock shows and however it is set",
+    LONG,
+    async () => {
+      const page = await browser.context.newPage();
+      await page.addInitScript(() => {
+        const now = Date.now.bind(Date);
+        let offset = 5 * 365 * 86_400_000;
+        Date.now = () => now() + offset;
+        (globalThis as { setBack?: () => void }).setBack = () => (offset = -10 * 86_400_000);
+      });
+      await page.goto(`${browser.origin}/#/web`);
+      const last = page.locator('.fact', { hasText: 'Last checkpoint' });
+      const fresh = /Last checkpoint\s*(just now|\d s ago|1\d s ago)/;
+      await last.filter({ hasText: fresh }).waitFor();
+      const quiet = page.locator('.machine-link', { hasText: 'quiet' });
+      expect(await quiet.innerText()).toMatch(/Checkpoint (just now|\d+ s ago|\d min ago)/);
+      await page.evaluate('setBack()');
+      const before = await page.getByRole('slider').getAttribute('aria-valuemax');
+      await expect
+        .poll(() => page.getByRole('slider').getAttribute('aria-valuemax'), PATIENCE)
+        .not.toBe(before);
+      await last.filter({ hasText: fresh }).waitFor();
+      expect(await quiet.innerText()).toMatch(/Protected[^]*Checkpoint (just now|\d+ s ago|\d min ago)/);
+    },
+  );
+
+  test('lets go of a machine for a while and takes it back, with an increment', LONG, async () => {
+    const page = await browser.open('#/quiet');
+    const badge = page.locator('article .badge');
+    const before = await daemon.timeline('quiet');
+    await page.getByRole('button', { name: 'Release for 10 min' }).click();
+    await badge.filter({ hasText: 'Released' }).waitFor();
+    const released = await daemon.machine('quiet');
+    expect(released).toMatchObject({ state: 'released' });
+    expect(released.machineId).toBeUndefined();
+    await page.locator('.fact', { hasText: /Next\s*back in \d+ min/ }).waitFor();
+    await page.getByRole('button', { name: 'Take back' }).click();
+    await badge.filter({ hasText: 'Protected' }).waitFor();
+    await expect.poll(async () => (await daemon.timeline('quiet')).length, PATIENCE).toBe(before.length + 1);
+    expect((await daemon.timeline('quiet')).at(-1)).toMatchObject({
+      kind: 'increment',
+      parent: before.at(-1)?.id,
+    });
+  });
+
+  test('names a lost object, and who else writes a chain', LONG, async () => {
+    const page = await browser.open('#/lossy');
+    const folder = place.file('repository/machines/lossy/checkpoints');
+    const [first = ''] = await readdir(folder);
+    await truncate(path.join(folder, first), 1000);
+    await daemon.job('/v1/machines/lossy/verify', { data: 0 });
+    const note = page.locator('article .note', { hasText: 'went on without a lost object' });
+    expect(await note.innerText()).toContain(first);
+    await page.locator('.machine-link', { hasText: 'twin' }).click();
+    await page.locator('article .badge', { hasText: 'Another writer' }).waitFor();
+    expect(await page.locator('article .note').innerText()).toMatch(
+      /fitdoc watch \(process \d+ [^]*MACHINE_CONFLICT/,
+    );
   });
 
   test('shows machines with state and ages, and a problem with its hint', LONG, async () => {
@@ -64,7 +170,7 @@ describe.skipIf(withoutChromium !== undefined)(title, () => {
       /Protected[^]*Checkpoint (just now|\d+ s ago)[^]*Verified never/,
     );
     await expect.poll(() => line('mail').innerText(), PATIENCE).toMatch(/Not protected/);
-    expect(await page.locator('.summary').innerText()).toMatch(/4 machines[^]*1 needs attention/);
+    expect(await page.locator('.summary').innerText()).toMatch(/6 machines[^]*2 need attention/);
     await line('mail').click();
     const note = page.locator('article .note');
     expect(await note.innerText()).toMatch(/No QEMU answers[^]*Start QEMU with[^]*MACHINE_NOT_FOUND/);

@@ -76,6 +76,13 @@ describe.concurrent('fitdocd', () => {
     expect(await third.exit()).toBe(2);
     expect(third.printed).toMatch(/is there and is no socket/);
     expect(await readFile(place.socket, 'utf8')).toBe('mine');
+    // Node would listen at a path that is cut off.
+    const file = await place.configure(mock('a', 'every = "1h"'));
+    const text = (await readFile(file, 'utf8')).replace('d.sock', `${'d'.repeat(110)}.sock`);
+    await writeFile(file, text);
+    const fourth = place.start();
+    expect(await fourth.exit()).toBe(2);
+    expect(fourth.printed).toMatch(/is longer than 107 bytes/);
   });
 
   test(

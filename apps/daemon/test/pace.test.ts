@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { MachineSettings } from '../src/config/schema.js';
+import { CronPace } from '../src/supervisor/cron-pace.js';
 import { AdaptivePace, dalyInterval, paceOf } from '../src/supervisor/pace.js';
 
 const every = (milliseconds: number) => paceOf({ every: milliseconds } as MachineSettings);
@@ -87,13 +88,17 @@ describe('a schedule', () => {
   });
 
   test('by cron has a base at once, then only its times', () => {
-    const pace = paceOf({ cron: '*/10 * * * *' } as MachineSettings);
+    expect(paceOf({ cron: '*/10 * * * *' } as MachineSettings).description).toBe('cron */10 * * * *');
+    let wall = 0;
+    const pace = new CronPace('*/10 * * * *', () => wall);
     const now = new Date(2030, 0, 1, 12, 3).getTime();
     const at = (minute: number): number => new Date(2030, 0, 1, 12, minute).getTime();
-    expect(pace.first(now, false)).toBe(now);
-    expect(pace.first(now, true)).toBe(at(10));
-    expect(pace.next(at(10), at(11))).toBe(at(20));
-    expect(pace.next(at(10), at(34))).toBe(at(40));
+    // A steady clock that happens to show the same.
+    const then = <T>(time: number, ask: (time: number) => T): T => ask((wall = time));
+    expect(then(now, (time) => pace.first(time, false))).toBe(now);
+    expect(then(now, (time) => pace.first(time, true))).toBe(at(10));
+    expect(then(at(11), (time) => pace.next(at(10), time))).toBe(at(20));
+    expect(then(at(34), (time) => pace.next(at(10), time))).toBe(at(40));
     expect(pace.missed(at(10), at(40))).toBe(2);
   });
 });

@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { Alarm } from '../src/supervisor/alarm.js';
 import { BackOff } from '../src/supervisor/back-off.js';
 import { Jobs } from '../src/supervisor/jobs.js';
-import { withoutSecrets } from '../src/supervisor/machine-status.js';
+import { withoutSecrets } from '../src/supervisor/without-secrets.js';
 import { Requests } from '../src/supervisor/requests.js';
 import { Semaphore } from '../src/supervisor/semaphore.js';
 

@@ -119,13 +119,53 @@ describe.concurrent('fitdocd protects', () => {
   );
 
   test('over its pause budget with a word of warning', LONG, async ({ place }) => {
-    const daemon = await started(
-      place,
-      mock('a', 'every = "200ms"\npause-budget = "1ms"', '&slow-device=30ms'),
-    );
+    const budget = 'pause-budget = "1ms"\npause-budget-over = "warn"';
+    const daemon = await started(place, mock('a', `every = "200ms"\n${budget}`, '&slow-device=30ms'));
     const warned = await daemon.until('a', (machine) => !!machine.lastProblem);
     expect(warned.lastProblem?.message).toMatch(/^The pause of \d+ ms exceeds the budget of 1 ms\.$/);
     expect(warned.failures).toBe(0);
+  });
+
+  test('with a pause within its budget, which is counted as kept', LONG, async ({ place }) => {
+    const budget = 'pause-budget = "10s"\npause-budget-over = "refuse"';
+    const daemon = await started(place, mock('a', `every = "200ms"\n${budget}`));
+    const seen = await daemon.until('a', (machine) => (machine.pauseBudget?.kept ?? 0) >= 3);
+    expect(seen.pauseBudget).toMatchObject({ exceeded: 0, refused: 0 });
+    expect(seen).toMatchObject({ failures: 0 });
+    const { text } = await daemon.request('/metrics');
+    expect(text).toMatch(/^fitdoc_pause_budget_total\{vm="a",outcome="kept"\} [3-9]/m);
+    expect(text).toMatch(/^fitdoc_pause_budget_total\{vm="a",outcome="refused"\} 0$/m);
+  });
+
+  for (const [over, outcome] of [
+    ['exceed', 'exceeded'],
+    ['refuse', 'refused'],
+  ] as const) {
+    test(`with a pause beyond its budget ${outcome} as told`, LONG, async ({ place }) => {
+      const budget = `pause-budget = "1ms"\npause-budget-wait = "50ms"\npause-budget-over = "${over}"`;
+      const daemon = await started(place, mock('a', `every = "200ms"\n${budget}`, '&slow-device=30ms'));
+      const seen = await daemon.until('a', (machine) => (machine.pauseBudget?.[outcome] ?? 0) >= 3);
+      const metrics = await daemon.request('/metrics');
+      expect(metrics.text).toMatch(
+        new RegExp(`^fitdoc_pause_budget_total\\{vm="a",outcome="${outcome}"\\} [1-9]`, 'm'),
+      );
+      if (over === 'refuse') expect(seen.lastProblem?.message).toMatch(/over the budget of 1 ms/);
+    });
+  }
+
+  test('with a hook in each pause, whose failure is tried again', LONG, async ({ place }) => {
+    const gate = place.file('gate');
+    const text = `echo "snap of $FITDOC_MACHINE at $FITDOC_SEQUENCE"; [ -e '${gate}' ] || exit 5`;
+    const hook = `pause-hook = { command = ["sh", "-c", '''${text}'''], timeout = "30s" }`;
+    const daemon = await started(place, mock('a', `every = "200ms"\n${hook}`));
+    const failed = await daemon.until('a', (machine) => machine.failures >= 1);
+    expect(failed.lastProblem).toMatchObject({
+      code: 'CAPTURE_FAILED',
+      message: 'The pause hook ended with exit code 5.',
+    });
+    expect(failed.checkpoints).toBe(0);
+    await writeFile(gate, '');
+    await daemon.until('a', (machine) => machine.checkpoints >= 2);
   });
 
   test('between hooks: a freeze that hangs costs the checkpoint, never the thaw', LONG, async ({ place }) => {

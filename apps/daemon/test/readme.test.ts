@@ -14,10 +14,9 @@ test.each(['../README.md', '../../../docs/daemon.md'])(
     const [, configuration = ''] = /```toml\n(.*?)```/s.exec(text) ?? [];
     const folder = await mkdtemp(path.join(tmpdir(), 'fitdocd-readme-'));
     try {
-      const token = path.join(folder, 'token');
-      await writeFile(token, 'x'.repeat(32));
+      for (const secret of ['token', 'host1.key']) await writeFile(path.join(folder, secret), 'x'.repeat(32));
       const file = path.join(folder, 'fitdocd.toml');
-      await writeFile(file, configuration.replaceAll('/etc/fitdocd/token', token));
+      await writeFile(file, configuration.replaceAll('/etc/fitdocd/', `${folder}/`));
       const { stdout } = await promisify(execFile)(process.execPath, [COMMAND, 'check', '--config', file]);
       expect(stdout).toMatch(/ok, [1-9]\d* machine\(s\) in [1-9]\d* repository\(s\)/);
     } finally {

@@ -25,14 +25,14 @@ export function App() {
       <a class="skip" href="#content" onClick={focusContent}>
         Skip to the machine
       </a>
-      <Header connection={connection} machines={machines} now={now} />
+      <Header connection={connection} machines={machines} />
       <ConnectionNote connection={connection} />
       {machines && machines.length === 0 && !route.machine ? (
         <NoMachines />
       ) : (
         <div class={`panes ${connection.state === 'lost' ? 'stale' : ''}`}>
           <div class="side">
-            <MachineList machines={machines} shown={machine?.name} now={now} />
+            <MachineList machines={machines} shown={machine?.name} />
             {machines && <JobList jobs={jobs} now={now} />}
           </div>
           <main id="content" tabIndex={-1}>
@@ -43,7 +43,6 @@ export function App() {
                 timeline={timeline?.machine === machine.name ? timeline : undefined}
                 checkpoint={route.checkpoint}
                 notice={state.notice}
-                now={now}
               />
             )}
             {!machine && machines && route.machine && <UnknownMachine name={route.machine} />}

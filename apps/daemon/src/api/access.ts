@@ -25,16 +25,23 @@ export function localGuard(): Guard {
   };
 }
 
+/** What a route's `config` may say to the guards. */
+interface Access {
+  /** Whether an answer tells nothing that is not published anyhow. */
+  readonly isPublic?: (request: FastifyRequest) => boolean;
+}
+
 /**
- * For TCP: every request shows the token, as `Authorization: Bearer TOKEN`, or as the password of Basic
+ * For TCP: every request, but for what is public, shows the token, as `Authorization: Bearer TOKEN`, or as the password of Basic
  * authentication, which browsers ask their user for.
  */
 export function tokenGuard(token: string): Guard {
   const expected = digest(token);
   return async (request, reply) => {
+    if ((request.routeOptions.config as Access).isPublic?.(request)) return undefined;
     const shown = shownToken(request.headers.authorization);
     if (shown === undefined || !timingSafeEqual(digest(shown), expected)) {
-      void reply.header('www-authenticate', 'Basic realm="fitdocd", charset="UTF-8"');
+      void reply.header('www-authenticate', challengeTo(request.headers.authorization));
       return refuse(reply, 401, {
         code: 'UNAUTHORIZED',
         message: shown === undefined ? 'A token is needed.' : 'The token is wrong.',
@@ -43,6 +50,12 @@ export function tokenGuard(token: string): Guard {
     }
     return foreignPage(request, reply);
   };
+}
+
+/** A browser that is challenged for a password asks its user, and holds back the answer from the page that asked. */
+function challengeTo(header: string | undefined): string {
+  if (/^Bearer /i.test(header ?? '')) return 'Bearer realm="fitdocd", error="invalid_token"';
+  return 'Basic realm="fitdocd", charset="UTF-8"';
 }
 
 function shownToken(header: string | undefined): string | undefined {

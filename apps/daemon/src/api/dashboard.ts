@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { FastifyRequest } from 'fastify';
 import type { App } from './context.js';
 
 const FOLDER = fileURLToPath(new URL('./dashboard', import.meta.url));
@@ -33,11 +34,15 @@ const NOT_BUILT = Buffer.from(
   'fitdocd runs. Its dashboard is not part of this build; the API is described in /openapi.json.\n',
 );
 
-/** Serves the dashboard's files, read once, at /. */
+/**
+ * Serves the dashboard's files, read once, at /. They tell nothing of any machine, and whoever asks gets them: the token
+ * may stand behind the # of the page's address, which no server sees.
+ */
 export async function dashboardRoutes(app: App, folder: string = FOLDER): Promise<void> {
   const files = await readFiles(folder);
-  app.get('/*', { schema: { hide: true } }, (request, reply) => {
-    const name = (request.params as { readonly '*': string })['*'] || 'index.html';
+  const isPublic = (request: FastifyRequest): boolean => files.has(nameOf(request));
+  app.get('/*', { schema: { hide: true }, config: { isPublic } }, (request, reply) => {
+    const name = nameOf(request);
     const body = files.get(name) ?? (name === 'index.html' ? NOT_BUILT : undefined);
     if (!body) return reply.callNotFound();
     const type = files.has(name) ? TYPES[path.extname(name)] : 'text/plain; charset=utf-8';
@@ -52,6 +57,10 @@ export async function dashboardRoutes(app: App, folder: string = FOLDER): Promis
       .type(type ?? 'application/octet-stream')
       .send(body);
   });
+}
+
+function nameOf({ params }: FastifyRequest): string {
+  return (params as { readonly '*': string })['*'] || 'index.html';
 }
 
 async function readFiles(folder: string): Promise<Map<string, Buffer>> {

@@ -61,6 +61,7 @@ function startRoutes(app: App, { supervisor }: ApiContext): void {
         body: z.object({
           checkpoint: z.string().min(1).describe('an id, a tag, latest~2, a time'),
           to: z.string().min(1).describe('scheme:location of a waiting hypervisor'),
+          force: z.boolean().default(false).describe('where the target is a file that is there, replace it'),
         }),
       },
     },
@@ -76,6 +77,16 @@ function startRoutes(app: App, { supervisor }: ApiContext): void {
       },
     },
     ({ params: { name }, body }, reply) => accepted(reply, supervisor.startVerify(name, body?.data ?? 0)),
+  );
+  app.post(
+    '/v1/machines/:name/boot',
+    {
+      schema: {
+        ...{ tags, summary: 'Start the newest checkpoint apart from everything, and see that it runs' },
+        ...{ params: machine, response: started },
+      },
+    },
+    ({ params: { name } }, reply) => accepted(reply, supervisor.startBoot(name)),
   );
   app.post(
     '/v1/machines/:name/prune',

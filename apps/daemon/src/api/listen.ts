@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { chmod, chown, readFile } from 'node:fs/promises';
 import { FitdocError } from '@fitdoc/interface';
+import { groupId } from '@fitdoc/adapters';
 import type { Logger } from 'pino';
 import type { DaemonSettings } from '../config/schema.js';
 import { localGuard, tokenGuard } from './access.js';
@@ -26,7 +27,7 @@ export async function listen(
   try {
     const local = await createApp(context, logger, localGuard());
     apps.push(local);
-    await listenOnSocket(local, settings.socket);
+    await listenOnSocket(local, settings.socket, settings.group);
     if (settings.listen === undefined) return { address: undefined, close };
     const token = await readToken(settings['token-file'] ?? '');
     const remote = await createApp(context, logger, tokenGuard(token));
@@ -39,9 +40,10 @@ export async function listen(
   }
 }
 
-/** The socket appears with its mode: it is never there for everybody. */
-async function listenOnSocket(app: App, socket: string): Promise<void> {
-  const before = process.umask(0o117);
+/** The socket appears with its mode: it is never there for anybody else. A group is let in afterwards. */
+async function listenOnSocket(app: App, socket: string, group: string | undefined): Promise<void> {
+  const gid = group === undefined ? undefined : await groupId(group);
+  const before = process.umask(0o177);
   try {
     // Within this tick the socket is bound, so no other file is made under this mask.
     const listening = new Promise<void>((resolve, reject) => {
@@ -53,6 +55,9 @@ async function listenOnSocket(app: App, socket: string): Promise<void> {
   } finally {
     process.umask(before);
   }
+  if (gid === undefined) return;
+  await chown(socket, -1, gid);
+  await chmod(socket, 0o660);
 }
 
 async function closeApp(app: App): Promise<void> {

@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { duration } from '../config/units.js';
 import { memoryMapOf } from '../memory-map.js';
 import { findCheckpoint } from '../supervisor/operations.js';
 import { timelineOf } from '../timeline.js';
 import { errors, untilGone, type ApiContext, type App } from './context.js';
-import { machineStatus, memoryMap, timelineEntry } from './schemas.js';
+import { machineStatus, memoryMap, patternStatus, timelineEntry } from './schemas.js';
 
 const params = z.object({ name: z.string() });
 const tags = ['machines'];
@@ -18,24 +19,56 @@ export function machineRoutes(app: App, { supervisor }: ApiContext): void {
   app.get(
     '/v1/machines/:name',
     { schema: { tags, summary: 'One machine', params, response: { 200: machineStatus, ...errors } } },
-    ({ params: { name } }) => supervisor.controller(name).status(),
+    ({ params: { name } }) => supervisor.status(name),
+  );
+  app.get(
+    '/v1/patterns',
+    {
+      schema: {
+        ...{ tags, summary: 'Patterns of the configuration, and the machines that they match' },
+        response: { 200: z.array(patternStatus), ...errors },
+      },
+    },
+    () => supervisor.patterns.status(),
   );
   for (const verb of ['suspend', 'resume'] as const) {
     const summary =
       verb === 'suspend'
         ? 'Take no scheduled checkpoints of it; the guest runs and stays attached'
-        : 'Take scheduled checkpoints again, and try at once where it waits to be attached';
+        : 'Take scheduled checkpoints again, end a release, and try at once where it waits to be attached';
     app.post(
       `/v1/machines/:name/${verb}`,
       { schema: { tags, summary, params, response: { 200: machineStatus, ...errors } } },
       ({ params: { name } }) => {
         const controller = supervisor.controller(name);
         controller[verb]();
-        return controller.status();
+        return supervisor.status(name);
       },
     );
   }
+  releaseRoute(app, supervisor);
   timelineRoutes(app, supervisor);
+}
+
+function releaseRoute(app: App, supervisor: ApiContext['supervisor']): void {
+  app.post(
+    '/v1/machines/:name/release',
+    {
+      schema: {
+        tags,
+        summary:
+          'Let go of it for a while, so that its operator can migrate it, save it or plug devices; answers when nothing is attached',
+        params,
+        body: z.object({ for: duration.describe('500ms, 1s, 10m, 12h') }),
+        response: { 200: machineStatus, ...errors },
+      },
+    },
+    async ({ params: { name }, body }) => {
+      const controller = supervisor.controller(name);
+      await controller.release(body.for);
+      return supervisor.status(name);
+    },
+  );
 }
 
 function timelineRoutes(app: App, supervisor: ApiContext['supervisor']): void {

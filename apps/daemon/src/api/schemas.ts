@@ -15,9 +15,30 @@ export const errorBody = z
   })
   .meta({ id: 'Error' });
 
-const problem = z
-  .object({ at: isoTime, code: z.string(), message: z.string(), hint: z.string().exactOptional() })
-  .meta({ id: 'Problem' }) satisfies z.ZodType<model.Problem>;
+const problemFields = {
+  at: isoTime,
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().exactOptional(),
+};
+
+const problem = z.object(problemFields).meta({ id: 'Problem' }) satisfies z.ZodType<model.Problem>;
+
+const damage = z
+  .object({
+    ...problemFields,
+    key: z.string().exactOptional().describe('the damaged object; absent where none is there'),
+    missing: z.string().exactOptional().describe('the checkpoint that is missing, where that is known'),
+  })
+  .meta({ id: 'Damage' }) satisfies z.ZodType<model.Damage>;
+
+const standing = z
+  .object({
+    state: z.string().describe("the hypervisor's word: paused, suspended, guest-panicked"),
+    message: z.string(),
+    hint: z.string().exactOptional(),
+  })
+  .meta({ id: 'Standing' }) satisfies z.ZodType<model.Standing>;
 
 const lastCheckpointFields = {
   id: z.string(),
@@ -34,27 +55,74 @@ const lastCheckpoint = z
   .object(lastCheckpointFields)
   .meta({ id: 'LastCheckpoint' }) satisfies z.ZodType<model.LastCheckpoint>;
 
+const history = z
+  .object({
+    keptPoints: count.describe('restore points that something keeps'),
+    keptBy: z
+      .array(z.object({ rule: z.string(), points: count }))
+      .readonly()
+      .describe('by what: a point may be kept by several'),
+    surplusPoints: count.describe('restore points that nothing keeps and that are still there'),
+    reachedAgeMs: count
+      .exactOptional()
+      .describe('since nothing was left to do for the policy; absent until that was so'),
+    pathObjects: count.describe('objects that a restore of the newest checkpoint reads'),
+    worstPathObjects: count.describe('the most that the restore of any kept one reads'),
+    lagObjects: count.describe('objects beyond the bound, because merging lags behind'),
+    lagSeconds: z.number().min(0),
+    merges: count,
+    mergedBytes: count,
+    capturedBytes: count.describe('of the checkpoints that were captured meanwhile'),
+    removed: count,
+    freedBytes: count,
+  })
+  .meta({ id: 'History' }) satisfies z.ZodType<model.HistoryStatus>;
+
 export const machineStatus = z
   .object({
+    at: isoTime.describe("when this was said, by the daemon's clock"),
     name: z.string(),
     location: z.string(),
+    pattern: z.string().exactOptional().describe('of the configuration, that it matches'),
     repository: z.string(),
     machineId: z.string().exactOptional(),
     hypervisor: z.string().exactOptional(),
     memoryBytes: count.exactOptional(),
     imageBytes: count.exactOptional(),
-    state: z.enum(['waiting', 'attaching', 'protected', 'capturing', 'suspended', 'stuck']),
+    state: z.enum([
+      'waiting',
+      'attaching',
+      'protected',
+      'capturing',
+      'suspended',
+      'standing',
+      'released',
+      'stuck',
+    ]),
     since: isoTime,
     schedule: z.string(),
     nextDueAt: isoTime.exactOptional(),
     intervalMs: z.number().exactOptional(),
+    successAgeMs: count.describe('since the last good checkpoint; no step of the wall clock changes it'),
     checkpoints: count,
     failures: count,
     missed: count.describe('scheduled checkpoints left out because the machine fell behind'),
-    chainDepth: count.exactOptional(),
+    pauseBudget: z
+      .object({ kept: count, exceeded: count, refused: count })
+      .describe('checkpoints by what became of the budget of their pauses')
+      .exactOptional(),
+    history: history.exactOptional(),
+    restorePoints: count.exactOptional().describe('in the repository now'),
     lastCheckpoint: lastCheckpoint.exactOptional(),
     lastVerifiedAt: isoTime.exactOptional(),
+    lastBoot: z
+      .object({ at: isoTime, verdict: z.string(), about: z.string() })
+      .describe('how the last checkpoint did that was started apart from everything')
+      .exactOptional(),
     lastProblem: problem.exactOptional(),
+    lastDamage: damage.exactOptional(),
+    standing: standing.exactOptional(),
+    releasedUntil: isoTime.exactOptional(),
     limits: z.array(z.string()).readonly(),
   })
   .meta({ id: 'Machine' }) satisfies z.ZodType<model.MachineStatus>;
@@ -62,7 +130,7 @@ export const machineStatus = z
 export const jobStatus = z
   .object({
     id: z.string(),
-    kind: z.enum(['checkpoint', 'restore', 'verify', 'prune']),
+    kind: z.enum(['checkpoint', 'restore', 'verify', 'boot', 'prune']),
     state: z.enum(['queued', 'running', 'done', 'failed', 'cancelled']),
     subject: z.string(),
     createdAt: isoTime,
@@ -82,6 +150,8 @@ export const timelineEntry = z
     parent: z.string().nullable(),
     pages: count,
     rawBytes: count,
+    readObjects: count.exactOptional().describe('objects that a restore of it reads'),
+    readBytes: count.exactOptional(),
     tags: z.array(z.string()).readonly(),
   })
   .meta({ id: 'TimelineEntry' }) satisfies z.ZodType<model.TimelineEntry>;
@@ -98,6 +168,21 @@ export const repositoryStatus = z
     problem: problem.exactOptional(),
   })
   .meta({ id: 'Repository' }) satisfies z.ZodType<model.RepositoryStatus>;
+
+export const patternStatus = z
+  .object({
+    pattern: z.string(),
+    machines: z.array(z.string()).readonly().describe('protected by it, whether they run or not'),
+    leftOut: z
+      .array(z.object({ name: z.string(), why: z.string() }))
+      .readonly()
+      .describe('fit, and cannot be protected'),
+    lookedAt: isoTime.exactOptional().describe('when it was last learned what there is'),
+    lastProblem: problem
+      .exactOptional()
+      .describe('why the last look failed; machines stay as they were then'),
+  })
+  .meta({ id: 'Pattern' }) satisfies z.ZodType<model.PatternStatus>;
 
 export const memoryMap = z
   .object({

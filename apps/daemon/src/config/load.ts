@@ -1,8 +1,9 @@
-import { access, readFile } from 'node:fs/promises';
-import { AdapterRegistry, parseLocation } from '@fitdoc/adapters';
+import { access, constants, readFile } from 'node:fs/promises';
+import { AdapterRegistry, isMachinePattern, parseLocation, parseMachinePattern } from '@fitdoc/adapters';
 import { FitdocError, isFitdocError } from '@fitdoc/interface';
 import { parse, TomlError } from 'smol-toml';
 import type { z } from 'zod';
+import { sameIdentities } from './identities.js';
 import { lineOf } from './locate.js';
 import { explain } from './remedy.js';
 import { configuration, type Configuration } from './schema.js';
@@ -28,19 +29,34 @@ export async function loadConfiguration(file: string): Promise<Configuration> {
     });
   }
   const loaded = parseConfiguration(text, file);
-  const faults = await surroundings(loaded);
+  const faults = [...(await surroundings(loaded)), ...twins(loaded)];
   if (faults.length > 0) throw invalid(text, file, faults);
   return loaded;
 }
 
 /** Checks a configuration's form. CONFIG_INVALID. */
 export function parseConfiguration(text: string, file: string): Configuration {
-  const result = configuration.safeParse(parseToml(text, file), { reportInput: true });
+  const written = parseToml(text, file);
+  if ('patterns' in written) {
+    const message =
+      'there is no such setting; a pattern is the name of a table of machines: [machines."libvirt:*"]';
+    throw invalid(text, file, [{ path: ['patterns'], message }]);
+  }
+  const result = configuration.safeParse(apart(written), { reportInput: true });
   if (result.success) return result.data;
   throw invalid(text, file, result.error.issues.flatMap(faultsOf));
 }
 
-function parseToml(text: string, file: string): unknown {
+/** The file's tables, with those of machines whose name is a pattern apart from those that name one. */
+function apart(written: Record<string, unknown>): Record<string, unknown> {
+  const { machines } = written;
+  if (typeof machines !== 'object' || machines === null) return { ...written, patterns: {} };
+  const pick = (wanted: boolean): object =>
+    Object.fromEntries(Object.entries(machines).filter(([name]) => isMachinePattern(name) === wanted));
+  return { ...written, machines: pick(false), patterns: pick(true) };
+}
+
+function parseToml(text: string, file: string): Record<string, unknown> {
   try {
     return parse(text);
   } catch (cause) {
@@ -69,12 +85,41 @@ function invalid(text: string, file: string, faults: readonly Fault[]): FitdocEr
 /** Zod reports an unknown key at its table: name the key itself, so that its line is found. */
 function faultsOf(issue: z.core.$ZodIssue): Fault[] {
   const message = explain(issue);
-  if (issue.code !== 'unrecognized_keys') return [{ path: issue.path, message }];
-  return issue.keys.map((key) => ({ path: [...issue.path, key], message }));
+  const [root, ...rest] = issue.path;
+  const path = root === 'patterns' ? ['machines', ...rest] : issue.path;
+  if (issue.code !== 'unrecognized_keys') return [{ path, message }];
+  return issue.keys.map((key) => ({ path: [...path, key], message }));
+}
+
+/** Machines that cannot but write one chain: each of them is named, with its line. */
+function twins(loaded: Configuration): Fault[] {
+  return sameIdentities(loaded).flatMap(({ machines: [one, other], certain, message }) =>
+    certain
+      ? [fault(one, `${message} as machines.${other}`), fault(other, `${message} as machines.${one}`)]
+      : [],
+  );
+}
+
+function fault(machine: string, what: string): Fault {
+  const message = `${what}, in one repository; give it a machine-id of its own, or another repository`;
+  return { path: ['machines', machine, 'location'], message };
+}
+
+/** What may be wrong, and only the guests can tell: `FILE:LINE: ...`, for people. */
+export async function doubts(file: string, loaded: Configuration): Promise<string[]> {
+  const text = await readFile(file, 'utf8');
+  const line = (name: string): number => lineOf(text, ['machines', name, 'location']);
+  return sameIdentities(loaded)
+    .filter(({ certain }) => !certain)
+    .map(
+      ({ machines: [one, other], message }) =>
+        `${file}:${line(other)}: machines.${other} ${message}, as machines.${one} on line ${line(one)}: ` +
+        'the second to attach is refused then; give it a machine-id',
+    );
 }
 
 /** What a configuration needs around it. */
-async function surroundings({ daemon, repositories, machines }: Configuration): Promise<Fault[]> {
+async function surroundings({ daemon, repositories, machines, patterns }: Configuration): Promise<Fault[]> {
   const registry = new AdapterRegistry();
   const tests: (readonly [path: readonly PropertyKey[], test: () => unknown])[] = [
     [['daemon', 'adapters'], () => registry.addPackages(daemon.adapters)],
@@ -86,9 +131,18 @@ async function surroundings({ daemon, repositories, machines }: Configuration): 
       ([name, { location }]) =>
         [['machines', name, 'location'], () => registry.hypervisorFor(location)] as const,
     ),
+    ...Object.keys(patterns).map(
+      (text) => [['machines', text], () => registry.checkPattern(parseMachinePattern(text))] as const,
+    ),
   ];
   const token = daemon['token-file'];
   if (token !== undefined) tests.push([['daemon', 'token-file'], () => access(token)]);
+  for (const [name, settings] of Object.entries(repositories)) {
+    for (const key of ['passphrase-file', 'key-file'] as const) {
+      const file = settings[key];
+      if (file !== undefined) tests.push([['repositories', name, key], () => access(file, constants.R_OK)]);
+    }
+  }
   const faults: Fault[] = [];
   for (const [path, test] of tests) {
     try {

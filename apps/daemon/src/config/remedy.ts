@@ -1,5 +1,16 @@
 import type { z } from 'zod';
-import { configuration, daemon, hooks, adaptive, machine, repository, retention } from './schema.js';
+import {
+  configuration,
+  daemon,
+  hooks,
+  adaptive,
+  machine,
+  pattern,
+  pauseHook,
+  quiesce,
+  repository,
+  retention,
+} from './schema.js';
 
 /** What is wrong with a setting and what to write instead, in an operator's words. */
 export function explain(issue: z.core.$ZodIssue): string {
@@ -52,11 +63,13 @@ function keyMessage(issue: z.core.$ZodIssue): string | undefined {
 
 function knownAt(path: readonly PropertyKey[]): string[] {
   const [root, , part] = path.map(String);
-  if (root === undefined) return Object.keys(configuration.shape);
+  if (root === undefined) return Object.keys(configuration.shape).filter((name) => name !== 'patterns');
   if (root === 'daemon') return Object.keys(daemon.shape);
   if (root === 'repositories') return Object.keys(repository.shape);
   if (part === 'retention') return Object.keys(retention.shape);
   if (part === 'hooks') return Object.keys(hooks.shape);
+  if (part === 'pause-hook') return Object.keys(pauseHook.shape);
+  if (part === 'quiesce') return Object.keys(quiesce.shape);
   if (part === 'adaptive') return Object.keys(adaptive.shape);
-  return Object.keys(machine.shape);
+  return Object.keys(root === 'patterns' ? pattern.shape : machine.shape);
 }

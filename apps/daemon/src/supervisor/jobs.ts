@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { FitdocError, type Progress } from '@fitdoc/interface';
 import type { JobKind, JobState, JobStatus } from '../model.js';
+import { steadyNow } from './steady-clock.js';
 import { problemOf } from './problem.js';
 import { Semaphore } from './semaphore.js';
 
@@ -43,7 +44,12 @@ export class Jobs {
     this.#checkRoom();
     const id = randomUUID();
     const status: JobStatus = { id, kind, subject, state: 'queued', createdAt: now() };
-    const job: Job = { status, announcedMs: 0, cancel: new AbortController(), ended: Promise.resolve() };
+    const job: Job = {
+      status,
+      announcedMs: -Infinity,
+      cancel: new AbortController(),
+      ended: Promise.resolve(),
+    };
     this.#jobs.set(id, job);
     this.#onChange(status);
     job.ended = this.#run(job, work);
@@ -124,7 +130,7 @@ export class Jobs {
   }
 
   #progress(job: Job, progress: Progress): void {
-    const at = Date.now();
+    const at = steadyNow();
     const { phase, done, total, unit } = progress;
     job.status = { ...job.status, progress: { phase, done, unit, ...(total !== undefined && { total }) } };
     if (at - job.announcedMs < PROGRESS_EVERY_MS) return;

@@ -1,10 +1,12 @@
 import type { CheckpointResult } from '@fitdoc/engine';
-import { PAGE_SIZE, totalPages } from '@fitdoc/interface';
+import { PAGE_SIZE, totalPages, type FitdocError } from '@fitdoc/interface';
 import type { CheckpointEntry } from '@fitdoc/repository';
-import type { LastCheckpoint, MachineState, MachineStatus, Problem } from '../model.js';
+import type { Damage, LastCheckpoint, MachineState, MachineStatus, Problem, Standing } from '../model.js';
 import type { MachineSettings } from '../config/schema.js';
+import { withoutSecrets } from './without-secrets.js';
 import type { Attachment } from './attachment.js';
-import type { Pace } from './pace.js';
+import type { Pace } from './due.js';
+import type { BootMemory } from './state-file.js';
 
 /** What a machine's controller knows, from which its status is made. */
 export interface Snapshot {
@@ -15,24 +17,35 @@ export interface Snapshot {
   readonly pace: Pace;
   readonly counts: { readonly checkpoints: number; readonly failures: number; readonly missed: number };
   readonly attachment: Attachment | undefined;
+  /** Milliseconds since 1970. */
   readonly nextDueMs: number | undefined;
+  readonly successAgeMs: number;
   readonly last: LastCheckpoint | undefined;
   readonly problem: Problem | undefined;
+  readonly damage: Damage | undefined;
   readonly verifiedMs: number | undefined;
+  readonly boot: BootMemory | undefined;
+  readonly standing: FitdocError | undefined;
+  readonly releasedUntilMs: number | undefined;
 }
 
 export function statusOf(snapshot: Snapshot): MachineStatus {
-  const { name, settings, pace, counts, nextDueMs, last, problem, verifiedMs } = snapshot;
+  const { name, settings, pace, counts, nextDueMs, last, problem, damage, verifiedMs, boot } = snapshot;
   const { machine, protection } = snapshot.attachment ?? {};
   const interval = pace.intervalMs;
   return {
+    at: isoTime(Date.now()),
     name,
     location: withoutSecrets(settings.location),
+    ...(settings.pattern !== undefined && { pattern: settings.pattern }),
     repository: settings.repository,
     state: snapshot.state,
     since: isoTime(snapshot.sinceMs),
     schedule: pace.description,
     ...counts,
+    successAgeMs: Math.round(snapshot.successAgeMs),
+    ...(settings['pause-budget'] !== undefined &&
+      snapshot.attachment && { pauseBudget: { ...snapshot.attachment.pauses } }),
     limits: [...(machine?.supports.limits ?? [])],
     ...(machine && {
       machineId: machine.info.id,
@@ -43,8 +56,21 @@ export function statusOf(snapshot: Snapshot): MachineStatus {
     ...(nextDueMs !== undefined && Number.isFinite(nextDueMs) && { nextDueAt: isoTime(nextDueMs) }),
     ...(interval !== undefined && { intervalMs: interval }),
     ...(last && { lastCheckpoint: last }),
+    ...(snapshot.state === 'standing' && snapshot.standing && { standing: standingOf(snapshot.standing) }),
+    ...(snapshot.releasedUntilMs !== undefined && { releasedUntil: isoTime(snapshot.releasedUntilMs) }),
     ...(problem && { lastProblem: problem }),
+    ...(damage && { lastDamage: damage }),
     ...(verifiedMs !== undefined && { lastVerifiedAt: isoTime(verifiedMs) }),
+    ...(boot && { lastBoot: { at: isoTime(boot.atMs), verdict: boot.verdict, about: boot.about } }),
+  };
+}
+
+function standingOf({ message, hint, details }: FitdocError): Standing {
+  const state = details['state'];
+  return {
+    state: typeof state === 'string' ? state : 'unknown',
+    message,
+    ...(hint !== undefined && { hint }),
   };
 }
 
@@ -66,11 +92,6 @@ export function entryAsLast(entry: CheckpointEntry): LastCheckpoint {
     changedWords,
     storedBytes: bytes,
   };
-}
-
-/** A location as it may be shown: user information of a URL loses its password. */
-export function withoutSecrets(location: string): string {
-  return location.replace(/(\/\/[^/@:\s]*):[^/@\s]*@/, '$1:***@');
 }
 
 function isoTime(milliseconds: number): string {

@@ -1,6 +1,6 @@
 import type { MachineSettings } from '../config/schema.js';
 
-export type Chore = 'prune' | 'verify';
+export type Chore = 'prune' | 'verify' | 'boot';
 
 export interface MaintenanceWork {
   /** Resolves when the chore has ended, well or not. */
@@ -17,6 +17,12 @@ interface Plan {
   readonly timers: NodeJS.Timeout[];
 }
 
+/** When a machine was last verified, and last started to see that it runs, before a restart perhaps. */
+export interface LastChores {
+  readonly verifiedAtMs: number | undefined;
+  readonly bootedAtMs: number | undefined;
+}
+
 /** Prunes and verifies machines at their intervals; one at a time, so that checkpoints are not slowed by many. */
 export class Maintenance {
   readonly #work: MaintenanceWork;
@@ -29,26 +35,30 @@ export class Maintenance {
     this.#work = work;
   }
 
-  /**
-   * Sets a machine's intervals; those that are as they were go on. `verifiedAtMs` is when it was last verified,
-   * before a restart perhaps.
-   */
-  schedule(machine: string, settings: MachineSettings, verifiedAtMs: number | undefined): void {
+  /** Sets a machine's intervals; those that are as they were go on. */
+  schedule(machine: string, settings: MachineSettings, { verifiedAtMs, bootedAtMs }: LastChores): void {
     const pruneEvery = settings.retention && settings['prune-every'];
     const verifyEvery = settings['verify-every'];
-    const key = JSON.stringify([pruneEvery, verifyEvery]);
+    const bootEvery = settings['verify-boot-every'];
+    const key = JSON.stringify([pruneEvery, verifyEvery, bootEvery]);
     if (this.#plans.get(machine)?.key === key) return;
     this.cancel(machine);
     const plan: Plan = { key, timers: [] };
     this.#plans.set(machine, plan);
     if (pruneEvery !== undefined) this.#repeat(plan, machine, 'prune', pruneEvery);
-    if (verifyEvery === undefined) return;
-    const age = Date.now() - (verifiedAtMs ?? Date.now());
-    const first = Math.max(0, verifyEvery - age);
+    if (verifyEvery !== undefined) this.#goOn(plan, machine, 'verify', verifyEvery, verifiedAtMs);
+    if (bootEvery !== undefined) this.#goOn(plan, machine, 'boot', bootEvery, bootedAtMs);
+  }
+
+  /** Repeats a chore, first when it is due by when it was done last. */
+  #goOn(plan: Plan, machine: string, chore: Chore, everyMs: number, lastMs: number | undefined): void {
+    // One that lies in the future tells nothing of when it was.
+    const age = Math.max(0, Date.now() - (lastMs ?? Date.now()));
+    const first = Math.max(0, everyMs - age);
     const timer = setTimeout(
       () => {
-        this.#enqueue(machine, 'verify');
-        this.#repeat(plan, machine, 'verify', verifyEvery);
+        this.#enqueue(machine, chore);
+        this.#repeat(plan, machine, chore, everyMs);
       },
       Math.min(first, LONGEST_MS),
     );

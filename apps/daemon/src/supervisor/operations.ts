@@ -1,9 +1,17 @@
 import type { AdapterRegistry } from '@fitdoc/adapters';
-import { restore, verify, type Engine, type VerifyReport } from '@fitdoc/engine';
+import {
+  bootVerify,
+  restore,
+  verifyHeld,
+  type BootProbes,
+  type BootReport,
+  type Engine,
+  type VerifyReport,
+} from '@fitdoc/engine';
 import { FitdocError, type CallOptions, type RestoreReport } from '@fitdoc/interface';
-import type { CheckpointEntry, Repository } from '@fitdoc/repository';
+import { type CheckpointEntry, type Repository } from '@fitdoc/repository';
 import type { MachineSettings } from '../config/schema.js';
-import { retentionPolicy } from './retention.js';
+import { retentionPolicy } from '../config/retention.js';
 
 /** A machine's checkpoints: where they are, and under which name. */
 export interface Chain {
@@ -32,13 +40,43 @@ export async function verifyChain(
   options: CallOptions,
 ): Promise<VerifyReport> {
   if (machineId === undefined) return { checkpoints: 0, records: 0, bytes: 0, findings: [] };
-  const lease = await repository.share(machineId, 'verify', { evenIfFull: true });
-  try {
-    const entries = await repository.list({ machine: machineId });
-    return await verify(repository, entries, { data: share, ...options });
-  } finally {
-    await lease.release();
-  }
+  const { signal } = options;
+  const all = { machine: machineId, audit: true, ...(signal && { signal }) };
+  // All objects: of those that show one state, a restore may read any.
+  const list = async () => ({ entries: await repository.objects(all) });
+  const { entries: _, ...report } = await verifyHeld(repository, list, { data: share, ...options });
+  // Derived data, which is looked after while all of it is looked at.
+  await repository.maintain(all).catch(() => undefined);
+  return report;
+}
+
+/** Starts the machine of the newest checkpoint apart from everything; undefined before there is one. */
+export async function bootChain(
+  { repository, machineId }: Chain,
+  settings: MachineSettings,
+  { engine, registry }: { readonly engine: Engine; readonly registry: AdapterRegistry },
+  options: CallOptions,
+): Promise<(BootReport & { readonly checkpoint: string }) | undefined> {
+  const { signal } = options;
+  const points = await repository.checkpoints({ machine: machineId ?? '-', ...(signal && { signal }) });
+  const entry = machineId === undefined ? undefined : points.at(-1);
+  if (!entry) return undefined;
+  const { hypervisor } = await registry.hypervisorFor(`${entry.scheme}:`);
+  const request = { repository, entry, hypervisor, probes: probesOf(settings) };
+  const { report } = await bootVerify(engine, request, options);
+  return { ...report, checkpoint: entry.id };
+}
+
+function probesOf(settings: MachineSettings): BootProbes {
+  const seconds = settings['verify-boot-for'] / 1000;
+  const shown = settings['verify-boot-console'];
+  const port = settings['verify-boot-tcp'];
+  const banner = settings['verify-boot-banner'];
+  return {
+    ...{ seconds, withinSeconds: Math.max(60, seconds) },
+    ...(shown !== undefined && { console: new RegExp(shown, 'm') }),
+    ...(port && { tcp: { ...port, ...(banner !== undefined && { banner: new RegExp(banner, 'm') }) } }),
+  };
 }
 
 export interface PruneResult {
@@ -48,7 +86,12 @@ export interface PruneResult {
   readonly keep: number;
   readonly removed: number;
   readonly freedBytes: number;
+  /** Checkpoints made of others, and their bytes. */
+  readonly merges: number;
+  readonly mergedBytes: number;
 }
+
+const NOT_MERGED = { merges: 0, mergedBytes: 0 };
 
 /** Removes what the machine's retention rules do not keep. Errors: ARGUMENT_INVALID when it has none. */
 export async function pruneChain(
@@ -63,7 +106,8 @@ export async function pruneChain(
       hint: `Add them to the configuration: [machines.${name}.retention] with keep-last = 100, say.`,
     });
   }
-  if (machineId === undefined) return { dryRun, remove: [], keep: 0, removed: 0, freedBytes: 0 };
+  if (machineId === undefined)
+    return { dryRun, remove: [], keep: 0, removed: 0, freedBytes: 0, ...NOT_MERGED };
   const policy = retentionPolicy(settings.retention);
   const { signal } = options;
   const report = await repository.prune(policy, { machine: machineId, dryRun, ...(signal && { signal }) });
@@ -73,6 +117,7 @@ export async function pruneChain(
     keep: report.machines.reduce((sum, { keep }) => sum + keep.length, 0),
     removed: report.removed,
     freedBytes: report.freedBytes,
+    ...NOT_MERGED,
   };
 }
 
@@ -81,17 +126,23 @@ export interface RestoreWish {
   readonly checkpoint: string;
   /** scheme:location. */
   readonly to: string;
+  /** Whether a file there may be replaced. */
+  readonly force?: boolean;
 }
 
 /** Brings a machine back elsewhere, or in its place when that is free. */
 export async function restoreChain(
   { repository, machineId }: Chain,
-  { checkpoint, to }: RestoreWish,
+  { checkpoint, to, force = false }: RestoreWish,
   { engine, registry }: { readonly engine: Engine; readonly registry: AdapterRegistry },
   options: CallOptions,
 ): Promise<RestoreReport & { readonly checkpoint: string }> {
   const entry = await findCheckpoint({ repository, machineId }, checkpoint, options);
   const { hypervisor, rest } = await registry.hypervisorFor(to);
-  const report = await restore(engine, { repository, entry, hypervisor, location: rest }, options);
+  const report = await restore(
+    engine,
+    { repository, entry, hypervisor, location: rest },
+    { ...options, replace: force },
+  );
   return { checkpoint: entry.id, ...report };
 }

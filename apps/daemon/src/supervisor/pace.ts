@@ -1,24 +1,11 @@
-import { Cron } from 'croner';
 import type { MachineSettings } from '../config/schema.js';
+import { CronPace } from './cron-pace.js';
+import type { Pace } from './due.js';
 
-/** When checkpoints are due. */
-export interface Pace {
-  /** For people: `every 1s`. */
-  readonly description: string;
-  /** The interval in force, where there is one. */
-  readonly intervalMs: number | undefined;
-  /** When the first after an attach is due: a machine without any checkpoint gets one at once. */
-  first(nowMs: number, hasCheckpoint: boolean): number;
-  /** When the next is due, given when the last was due; milliseconds since 1970. */
-  next(lastDueMs: number, nowMs: number): number;
-  /** How many would have been due after the one at `lastDueMs` and before `untilMs`. */
-  missed(lastDueMs: number, untilMs: number): number;
-  /** Learns what a checkpoint cost: the guest's pause, and the time until it was durable. */
-  learn(pauseMs: number, commitMs: number): void;
-}
+export type { Pace };
 
 export function paceOf(settings: MachineSettings): Pace {
-  if (settings.cron !== undefined) return cronPace(settings.cron);
+  if (settings.cron !== undefined) return new CronPace(settings.cron);
   if (settings.adaptive !== undefined) return new AdaptivePace(settings.adaptive);
   return intervalPace(settings.every ?? 1000);
 }
@@ -48,26 +35,6 @@ function onGrid(lastDue: number, everyMs: number, now: number): number {
 
 function missedOnGrid(lastDue: number, everyMs: number, until: number): number {
   return Math.max(0, Math.ceil((until - lastDue) / everyMs) - 1);
-}
-
-/** Most missed runs of a cron pattern that are counted at a time: looking for them takes time. */
-const MOST_MISSED_RUNS = 1000;
-
-function cronPace(pattern: string): Pace {
-  const cron = new Cron(pattern, { paused: true });
-  const after = (time: number): number => cron.nextRun(new Date(time))?.getTime() ?? Number.POSITIVE_INFINITY;
-  return {
-    description: `cron ${pattern}`,
-    intervalMs: undefined,
-    first: (now, hasCheckpoint) => (hasCheckpoint ? after(now) : now),
-    next: (lastDue, now) => after(Math.max(lastDue, now)),
-    missed: (lastDue, until) => {
-      let count = 0;
-      for (let due = after(lastDue); due < until && count < MOST_MISSED_RUNS; due = after(due)) count++;
-      return count;
-    },
-    learn: () => undefined,
-  };
 }
 
 /** Weight of a new measurement in the running mean. */

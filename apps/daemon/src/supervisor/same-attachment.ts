@@ -10,14 +10,19 @@ function key(name: string, { machines, repositories }: Configuration): string | 
   if (!settings) return undefined;
   const { location, repository, disks, compressor, level, config } = settings;
   const machineId = settings['machine-id'];
+  const pauses = [settings['pause-budget'], settings['pause-budget-wait'], settings['pause-budget-over']];
   return JSON.stringify([
     location,
     repository,
     repositories[repository],
     disks,
+    settings['leave-out-disks'],
     machineId,
     compressor,
     level,
     config,
+    pauses,
+    settings['pause-hook'],
+    settings.quiesce,
   ]);
 }

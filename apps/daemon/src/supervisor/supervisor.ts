@@ -1,15 +1,19 @@
 import { EventEmitter } from 'node:events';
 import { AdapterRegistry } from '@fitdoc/adapters';
-import { createEngine, type CheckpointResult, type Engine, type VerifyReport } from '@fitdoc/engine';
+import type { CheckpointResult, Engine, VerifyReport } from '@fitdoc/engine';
 import { FitdocError } from '@fitdoc/interface';
 import type { Logger } from 'pino';
 import type { Configuration, MachineSettings } from '../config/schema.js';
 import type { DaemonEvent, JobStatus, MachineStatus } from '../model.js';
+import { engineFor } from './engine-for.js';
+import { verifyFailed } from './failures.js';
+import { Histories } from './histories.js';
 import { Jobs, type JobContext } from './jobs.js';
 import { MachineController } from './machine-controller.js';
 import { checkpointOf } from './machine-status.js';
 import { Maintenance, type Chore } from './maintenance.js';
-import { pruneChain, restoreChain, verifyChain, type Chain, type RestoreWish } from './operations.js';
+import { bootChain, restoreChain, verifyChain, type Chain, type RestoreWish } from './operations.js';
+import { Patterns } from './patterns/patterns.js';
 import { Repositories } from './repositories.js';
 import { sameAttachment } from './same-attachment.js';
 import { Semaphore } from './semaphore.js';
@@ -18,6 +22,9 @@ import type { StateFile } from './state-file.js';
 interface Events {
   readonly event: [DaemonEvent];
   readonly result: [machine: string, result: CheckpointResult];
+  readonly damage: [machine: string];
+  /** No machine of the name is protected any longer. */
+  readonly gone: [machine: string];
 }
 
 export interface SupervisorOptions {
@@ -34,14 +41,18 @@ export class Supervisor {
   readonly jobs = new Jobs((job) => this.#announce({ type: 'job', job }));
   readonly engine: Engine;
   readonly registry = new AdapterRegistry();
-  readonly repositories = new Repositories(this.registry);
+  readonly repositories: Repositories;
   readonly #logger: Logger;
   readonly #state: StateFile;
   readonly #captures: Semaphore;
   readonly #controllers = new Map<string, MachineController>();
   readonly #maintenance: Maintenance;
+  readonly #histories: Histories;
+  readonly patterns: Patterns;
   readonly #graceMs: number;
   readonly #packages = new Set<string>();
+  /** As it was given, and with the machines that its patterns match. */
+  #declared: Configuration;
   #configuration: Configuration;
   /** One change after the other: a reload, a second one, the end. */
   #changing: Promise<unknown> = Promise.resolve();
@@ -50,19 +61,36 @@ export class Supervisor {
   private constructor(configuration: Configuration, options: SupervisorOptions) {
     const { daemon } = configuration;
     this.#configuration = configuration;
+    this.#declared = configuration;
     this.#logger = options.logger;
     this.#state = options.state;
+    const { state, logger } = options;
+    this.repositories = new Repositories(this.registry, {
+      repositoryId: (name, location) => state.repositoryId(name, location),
+      setRepository: (name, location, id) => state.setRepository(name, location, id),
+      onNote: (repository, note) => logger.warn({ repository }, note),
+    });
     this.#captures = new Semaphore(daemon['max-captures']);
     this.#graceMs = daemon['grace-period'];
-    this.engine = createEngine({
-      ...(daemon.workers !== undefined && { workers: daemon.workers }),
-      ...(daemon.memory !== undefined && { memoryBudget: daemon.memory }),
-    });
+    this.engine = engineFor(daemon);
     // The dashboard, the metrics and every reader of the event stream listen here.
     this.events.setMaxListeners(0);
     this.#maintenance = new Maintenance({
       run: (machine, chore) => this.#routine(machine, chore),
       onError: (machine, chore, error) => this.#logger.warn({ machine, err: error }, `${chore} failed`),
+    });
+    this.#histories = new Histories({
+      engine: this.engine,
+      logger: this.#logger,
+      chain: (name) => this.chain(name),
+      settings: (name) => this.#controllers.get(name)?.settings,
+      bandwidth: (name) => this.#configuration.repositories[name]?.['merge-bandwidth'],
+      onChange: (name) => this.#announce({ type: 'machine', machine: this.status(name) }),
+    });
+    this.patterns = new Patterns({
+      registry: this.registry,
+      onLook: (isNews) => this.#looked(isNews),
+      onProblem: (pattern, problem) => logger.warn({ pattern, problem }, problem.message),
     });
   }
 
@@ -83,17 +111,23 @@ export class Supervisor {
    * the repository they are stored in, changed. Most settings under [daemon] hold from the next start.
    */
   apply(configuration: Configuration): Promise<void> {
-    return this.#inTurn(() => this.#apply(configuration));
+    return this.#inTurn(async () => {
+      await this.#apply(configuration);
+      this.patterns.watch(configuration);
+    });
   }
 
   /** Ends all protection, leaving every guest running. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#maintenance.close();
+    await this.patterns.close();
+    const histories = this.#histories.close();
     const jobs = this.jobs.close();
     await this.#inTurn(async () => {
       await Promise.all([...this.#controllers.values()].map((each) => each.stop(this.#graceMs)));
       await jobs;
+      await histories;
       await this.engine.close();
       await this.repositories.close();
       await this.#state
@@ -112,7 +146,12 @@ export class Supervisor {
   }
 
   machines(): MachineStatus[] {
-    return [...this.#controllers.values()].map((controller) => controller.status());
+    return [...this.#controllers.keys()].map((name) => this.status(name));
+  }
+
+  /** Errors: MACHINE_NOT_FOUND. */
+  status(name: string): MachineStatus {
+    return this.#histories.complete(this.controller(name).status());
   }
 
   /** Errors: MACHINE_NOT_FOUND. */
@@ -150,11 +189,30 @@ export class Supervisor {
     return this.jobs.start('verify', name, (context) => this.#verify(name, share, context));
   }
 
+  startBoot(name: string): JobStatus {
+    const { settings } = this.controller(name);
+    return this.jobs.start('boot', name, (context) => this.#boot(name, settings, context));
+  }
+
   startPrune(name: string, dryRun: boolean): JobStatus {
     const { settings } = this.controller(name);
-    return this.jobs.start('prune', name, async (context) =>
-      pruneChain(await this.chain(name), name, settings, dryRun, context),
+    return this.jobs.start('prune', name, (context) =>
+      this.#histories.whole(name, settings, dryRun, context),
     );
+  }
+
+  async #boot(name: string, settings: MachineSettings, context: JobContext): Promise<object | undefined> {
+    const report = await bootChain(await this.chain(name), settings, this, context);
+    if (!report) return undefined;
+    const { verdict, about, verifiedAtMs: atMs } = report;
+    this.#state.setBoot(name, { atMs, verdict, about });
+    this.#controllers.get(name)?.take((record) => record.booted({ atMs, verdict, about }));
+    if (verdict === 'runs') return report;
+    this.#logger.error({ machine: name, report }, 'a checkpoint that was started does not run');
+    throw new FitdocError('VERIFY_FAILED', `The newest checkpoint of ${name} does not run: ${about}`, {
+      hint: 'Try it by hand: fitdoc verify --boot; fitdoc info shows what was kept of it.',
+      details: { checkpoint: report.checkpoint, verdict },
+    });
   }
 
   async #verify(name: string, share: number, context: JobContext): Promise<VerifyReport> {
@@ -162,30 +220,32 @@ export class Supervisor {
     const [first] = report.findings;
     if (first) {
       this.#logger.error({ machine: name, findings: report.findings }, 'verification found damage');
-      const count = report.findings.length;
-      throw new FitdocError(
-        'VERIFY_FAILED',
-        `${count} finding(s) in the checkpoints of ${name}: ${first.message}`,
-        {
-          hint: 'Look at them with: fitdoc verify --store LOCATION; bring damaged objects back from a copy.',
-        },
-      );
+      const failure = verifyFailed(name, report.findings);
+      const keys = report.findings.filter(({ code }) => !code.startsWith('STORE_')).map(({ key }) => key);
+      this.#controllers.get(name)?.distrust(keys, failure);
+      throw failure;
     }
     const now = Date.now();
     this.#state.setVerified(name, now);
-    this.#controllers.get(name)?.setVerified(now);
+    this.#controllers.get(name)?.take((record) => record.verified(now));
     return report;
   }
 
   async #routine(name: string, chore: Chore): Promise<void> {
-    const { id } = chore === 'verify' ? this.startVerify(name, ROUTINE_SHARE) : this.startPrune(name, false);
+    const { id } = this.#start(name, chore);
     const status = await this.jobs.ended(id);
     if (status?.state === 'failed')
       this.#logger.warn({ machine: name, problem: status.problem }, `${chore} failed`);
   }
 
-  async #apply(configuration: Configuration): Promise<void> {
+  #start(name: string, chore: Chore): JobStatus {
+    if (chore === 'verify') return this.startVerify(name, ROUTINE_SHARE);
+    return chore === 'boot' ? this.startBoot(name) : this.startPrune(name, false);
+  }
+
+  async #apply(declared: Configuration): Promise<void> {
     if (this.#stopped) throw new FitdocError('ABORTED', 'The daemon is stopping.');
+    const configuration = this.patterns.complete(declared);
     const packages = configuration.daemon.adapters.filter((name) => !this.#packages.has(name));
     await this.registry.addPackages(packages);
     for (const name of packages) this.#packages.add(name);
@@ -195,23 +255,38 @@ export class Supervisor {
     );
     await Promise.all(ending.map((controller) => this.#end(controller)));
     this.#configuration = configuration;
+    this.#declared = declared;
     this.repositories.configure(configuration.repositories);
     for (const [name, settings] of Object.entries(configuration.machines)) this.#begin(name, settings);
+    for (const { name } of ending) if (!this.#controllers.has(name)) this.events.emit('gone', name);
     this.#announce({ type: 'reloaded', machines: Object.keys(configuration.machines) });
   }
 
+  /** What patterns match was looked for. */
+  async #looked(isNews: boolean): Promise<void> {
+    if (isNews) await this.#inTurn(() => this.#apply(this.#declared));
+    for (const { name, off } of this.patterns.members) this.#controllers.get(name)?.setOff(off);
+  }
+
   #begin(name: string, settings: MachineSettings): void {
+    const member = this.patterns.members.find((each) => each.name === name);
+    if (member?.id !== undefined) this.#state.begin(name, member.id);
     const verifiedAt = this.#state.verifiedAt(name);
+    const boot = this.#state.bootOf(name);
     const known = this.#controllers.get(name);
     if (known) {
       known.reconfigure(settings);
     } else {
       const controller = this.#controllerFor(name, settings);
       this.#controllers.set(name, controller);
-      controller.setVerified(verifiedAt);
+      controller.setOff(member?.off);
+      controller.take((record) => {
+        record.verified(verifiedAt);
+        record.booted(boot);
+      });
       controller.start();
     }
-    this.#maintenance.schedule(name, settings, verifiedAt);
+    this.#maintenance.schedule(name, settings, { verifiedAtMs: verifiedAt, bootedAtMs: boot?.atMs });
   }
 
   #controllerFor(name: string, settings: MachineSettings): MachineController {
@@ -222,14 +297,29 @@ export class Supervisor {
       registry: this.registry,
       captures: this.#captures,
       repository: () => this.repositories.get(settings.repository),
+      protector: `${this.#state.id} ${name}`,
       onChange: (machine) => {
         if (machine.machineId !== undefined) this.#state.setMachineId(name, machine.machineId);
-        this.#announce({ type: 'machine', machine });
+        this.#announce({ type: 'machine', machine: this.#histories.complete(machine) });
       },
+      onAttached: () => this.#histories.attached(name),
       onCheckpoint: (result, checkpoint) => {
         logger.debug({ checkpoint, notes: result.notes }, 'checkpoint');
+        const { failure } = result.cost.pauseHook ?? {};
+        if (failure !== undefined) logger.warn(`the pause hook ${failure}`);
         this.events.emit('result', name, result);
+        this.#histories.captured(name, result);
         this.#announce({ type: 'checkpoint', machine: name, checkpoint });
+      },
+      onDamage: (damage) => {
+        logger.error({ damage }, `going on without a lost object: ${damage.message}`);
+        this.events.emit('damage', name);
+      },
+      onNote: (text) => logger.warn(text),
+      releasedUntilMs: this.#state.releasedUntil(name),
+      onReleased: (untilMs) => {
+        this.#state.setReleased(name, untilMs);
+        logger.info({ until: untilMs }, untilMs === undefined ? 'taken back' : 'released to its operator');
       },
       onProblem: (problem) => logger.warn({ problem }, problem.message),
       onMissed: (missed) =>
@@ -241,6 +331,8 @@ export class Supervisor {
     this.#maintenance.cancel(controller.name);
     await controller.stop(this.#graceMs);
     this.#controllers.delete(controller.name);
+    // Last: a checkpoint that was under way is counted before that.
+    this.#histories.forget(controller.name);
   }
 
   #inTurn<Result>(change: () => Promise<Result>): Promise<Result> {

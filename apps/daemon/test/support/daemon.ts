@@ -31,10 +31,13 @@ interface RequestOptions {
 /** A folder with everything that a daemon under test has; gone afterwards, its processes too. */
 export class Place {
   readonly folder: string;
+  /** Where the repository is. */
+  repository: string;
   readonly #processes: ChildProcess[] = [];
 
   private constructor(folder: string) {
     this.folder = folder;
+    this.repository = this.file('repository');
   }
 
   static async make(): Promise<Place> {
@@ -57,7 +60,7 @@ state = "${this.file('state')}"
 workers = 1
 ${more}
 [repositories.local]
-location = "${this.file('repository')}"
+location = "${this.repository}"
 create = true
 ${machines}`;
     await writeFile(this.file('fitdocd.toml'), text);
@@ -72,6 +75,8 @@ ${machines}`;
   spawn(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
     const child = spawn(process.execPath, [COMMAND, ...args], {
       env: { ...process.env, ...env },
+      // Where packages of other makers are looked for.
+      cwd: this.folder,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#processes.push(child);

@@ -23,7 +23,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** A real browser that knows the token, and notes what a page must not do. */
+/** A real browser that knows the token, when it is given one, and notes what a page must not do. */
 export class TestBrowser {
   /** Requests that left the origin. */
   readonly foreign: string[] = [];
@@ -38,12 +38,12 @@ export class TestBrowser {
     readonly profile: string,
   ) {}
 
-  static async start(origin: string, token: string): Promise<TestBrowser> {
+  static async start(origin: string, token?: string): Promise<TestBrowser> {
     const profile = await mkdtemp(path.join(tmpdir(), 'fitdoc-chromium-'));
     const context = await chromium.launchPersistentContext(profile, {
       executablePath: chromiumPath,
       args: [...chromiumFlags],
-      httpCredentials: { username: 'operator', password: token },
+      ...(token !== undefined && { httpCredentials: { username: 'operator', password: token } }),
       viewport: { width: 1280, height: 900 },
     });
     return new TestBrowser(context, origin, profile);

@@ -1,3 +1,6 @@
+import { learnDate } from './clock.js';
+import { credentials, forgetToken } from './token.js';
+
 /** An answer that is no success, or none at all: what happened and what to do next. */
 export class RequestError extends Error {
   constructor(
@@ -9,18 +12,25 @@ export class RequestError extends Error {
   }
 }
 
-let clockOffsetMs = 0;
-
-/** The daemon's time: ages must not depend on how well this computer's clock is set. */
-export function daemonNow(): number {
-  return Date.now() + clockOffsetMs;
+/**
+ * A path beside the page. Not relative: the page's own address may hold the token (`http://operator:TOKEN@HOST/`), and
+ * browsers refuse to fetch from such addresses. They remember the token all the same.
+ */
+function addressOf(path: string): URL {
+  return new URL(path, location.origin + location.pathname);
 }
 
-/** Asks the daemon; the browser adds the credentials that its user gave for this origin. Throws RequestError. */
+/** Asks the daemon with the token that the page was given, or the browser for this origin. Throws RequestError. */
 export async function open(method: string, path: string, options: RequestInit = {}): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(path, { ...options, method, credentials: 'same-origin', cache: 'no-store' });
+    response = await fetch(addressOf(path), {
+      ...options,
+      headers: { ...(options.headers as Record<string, string> | undefined), ...credentials() },
+      method,
+      credentials: 'same-origin',
+      cache: 'no-store',
+    });
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw new RequestError(
@@ -29,7 +39,7 @@ export async function open(method: string, path: string, options: RequestInit = 
       'Check that fitdocd runs: systemctl status fitdocd',
     );
   }
-  learnClock(response);
+  learnDate(response.headers.get('date'));
   if (!response.ok) throw await refusal(response);
   return response;
 }
@@ -45,15 +55,9 @@ export async function ask<T>(method: string, path: string, body?: unknown, signa
   return (await response.json()) as T;
 }
 
-/** Whole seconds are all that the header has: smaller differences are noise. */
-function learnClock(response: Response): void {
-  const date = Date.parse(response.headers.get('date') ?? '');
-  const offset = date - Date.now();
-  if (!Number.isNaN(date)) clockOffsetMs = Math.abs(offset) > 2000 ? offset : 0;
-}
-
 async function refusal(response: Response): Promise<RequestError> {
   if (response.status === 401) {
+    forgetToken();
     return new RequestError(
       'UNAUTHORIZED',
       'The daemon did not accept the token.',

@@ -28,6 +28,13 @@ export function setSuspended(machine: string, suspended: boolean): Promise<boole
   });
 }
 
+/** Lets go of a machine for a time such as `10m`; `setSuspended(machine, false)` takes it back. */
+export function release(machine: string, time: string): Promise<boolean> {
+  return act(async () => {
+    await ask('POST', pathOf(machine, 'release'), { for: time });
+  });
+}
+
 export function cancel(job: string): Promise<boolean> {
   return act(async () => {
     await ask<JobStatus>('DELETE', `v1/jobs/${encodeURIComponent(job)}`);

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-import { daemonNow } from '../daemon/request.js';
+import { daemonNow } from '../daemon/clock.js';
 
 /** The daemon's time, anew every second. */
 export function useNow(): number {
@@ -16,8 +16,8 @@ export function useCalm<T>(value: T, key: string, ms: number): T {
   const [calm, setCalm] = useState({ value, key, at: 0 });
   useEffect(() => {
     if (Object.is(calm.value, value) && calm.key === key) return undefined;
-    const wait = calm.key === key ? Math.max(0, calm.at + ms - Date.now()) : 0;
-    const timer = setTimeout(() => setCalm({ value, key, at: Date.now() }), wait);
+    const wait = calm.key === key ? Math.max(0, calm.at + ms - performance.now()) : 0;
+    const timer = setTimeout(() => setCalm({ value, key, at: performance.now() }), wait);
     return () => clearTimeout(timer);
   }, [value, key, calm]);
   return calm.key === key ? calm.value : value;

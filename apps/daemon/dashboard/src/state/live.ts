@@ -2,7 +2,7 @@ import type { DaemonEvent, JobStatus, MachineStatus } from '../../../src/model.j
 import { readEvents } from '../daemon/event-stream.js';
 import { ask, asRequestError, type RequestError } from '../daemon/request.js';
 import { refreshTimeline } from './timeline.js';
-import { withEvent } from './state.js';
+import { seen, withEvent } from './state.js';
 import { store } from './store.js';
 
 const SHORTEST_WAIT_MS = 500;
@@ -20,8 +20,7 @@ export async function follow(): Promise<never> {
     };
     const problem = await session(live, attempt.signal).catch(asRequestError);
     attempt.abort();
-    const retryAtMs = Date.now() + wait;
-    store.update((state) => ({ ...state, connection: { state: 'lost', problem, retryAtMs } }));
+    store.update((state) => ({ ...state, connection: { state: 'lost', problem } }));
     await pause(wait);
     wait = Math.min(LONGEST_WAIT_MS, wait * 2);
   }
@@ -53,7 +52,12 @@ async function session(onLive: () => void, signal: AbortSignal): Promise<Request
     const missed = early ?? [];
     early = undefined;
     store.update((state) =>
-      missed.reduce(withEvent, { ...state, machines, jobs, connection: { state: 'live' } }),
+      missed.reduce(withEvent, {
+        ...state,
+        machines: machines.map(seen),
+        jobs,
+        connection: { state: 'live' },
+      }),
     );
     onLive();
     refreshTimeline();

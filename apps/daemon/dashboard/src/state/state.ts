@@ -5,6 +5,7 @@ import type {
   MachineStatus,
   TimelineEntry,
 } from '../../../src/model.js';
+import { learnTime } from '../daemon/clock.js';
 import type { RequestError } from '../daemon/request.js';
 
 /** A checkpoint on the timeline; what only the repository knows is missing until it was read again. */
@@ -17,14 +18,33 @@ export interface Timeline {
   readonly problem?: RequestError;
 }
 
+/** What the daemon said of a machine, and when that came, by what this computer measures. */
+export interface SeenMachine extends MachineStatus {
+  readonly seenMs: number;
+}
+
+export function seen(machine: MachineStatus): SeenMachine {
+  learnTime(machine.at);
+  return { ...machine, seenMs: performance.now() };
+}
+
+/** Milliseconds since the daemon said this. */
+export function sinceSeen({ seenMs }: SeenMachine): number {
+  return performance.now() - seenMs;
+}
+
+/** The daemon's time by the clock that it had when it said this: what it said fits to no other. */
+export function timeOf(machine: SeenMachine): number {
+  return Date.parse(machine.at) + sinceSeen(machine);
+}
+
 export type Connection =
-  | { readonly state: 'connecting' | 'live' }
-  | { readonly state: 'lost'; readonly problem: RequestError; readonly retryAtMs: number };
+  { readonly state: 'connecting' | 'live' } | { readonly state: 'lost'; readonly problem: RequestError };
 
 export interface State {
   readonly connection: Connection;
   /** Undefined before the first answer. */
-  readonly machines?: readonly MachineStatus[];
+  readonly machines?: readonly SeenMachine[];
   /** Newest first. */
   readonly jobs: readonly JobStatus[];
   readonly timeline?: Timeline;
@@ -38,7 +58,7 @@ export const initial: State = { connection: { state: 'connecting' }, jobs: [] };
 export function withEvent(state: State, event: DaemonEvent): State {
   switch (event.type) {
     case 'machine':
-      return { ...state, machines: withMachine(state.machines ?? [], event.machine) };
+      return { ...state, machines: withMachine(state.machines ?? [], seen(event.machine)) };
     case 'job':
       return { ...state, jobs: withJob(state.jobs, event.job) };
     case 'checkpoint':
@@ -53,7 +73,7 @@ export function withEvent(state: State, event: DaemonEvent): State {
   }
 }
 
-function withMachine(machines: readonly MachineStatus[], machine: MachineStatus): MachineStatus[] {
+function withMachine(machines: readonly SeenMachine[], machine: SeenMachine): SeenMachine[] {
   const known = machines.some(({ name }) => name === machine.name);
   return known
     ? machines.map((each) => (each.name === machine.name ? machine : each))

@@ -3,21 +3,20 @@ import { useRef } from 'preact/hooks';
 import type { MachineStatus } from '../../../src/model.js';
 import { goTo } from '../state/route.js';
 import type { TimelinePoint } from '../state/state.js';
-import { ago, bytes, count, exactTime, percent, shortId, timeOfDay } from '../words/format.js';
+import { ago, bytes, count, counted, exactTime, percent, shortId, timeOfDay } from '../words/format.js';
 import { MemoryMapView } from './memory-map-view.js';
 import { RestoreDialog } from './restore-dialog.js';
 
 interface Props {
   readonly machine: MachineStatus;
   readonly point: TimelinePoint;
-  readonly depth: number | undefined;
   readonly following: boolean;
   readonly now: number;
 }
 
 const WORD_BYTES = 8;
 
-export function CheckpointDetail({ machine, point, depth, following, now }: Props) {
+export function CheckpointDetail({ machine, point, following, now }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const restore = (): void => {
     // What is restored must not change under the dialog when the next checkpoint comes.
@@ -46,7 +45,7 @@ export function CheckpointDetail({ machine, point, depth, following, now }: Prop
           <Pair name="Parent">
             {point.parent === null ? 'none' : <code title={point.parent}>{shortId(point.parent)}</code>}
           </Pair>
-          <Pair name="Chain depth">{depth === undefined ? 'not known here' : count(depth)}</Pair>
+          <Pair name="Restore reads">{readsOf(point)}</Pair>
           <Pair name="Changed words">
             {count(point.changedWords)} <span class="quiet">({bytes(point.changedWords * WORD_BYTES)})</span>
           </Pair>
@@ -57,6 +56,15 @@ export function CheckpointDetail({ machine, point, depth, following, now }: Prop
       </div>
       <RestoreDialog dialog={dialog} machine={machine} point={point} />
     </section>
+  );
+}
+
+function readsOf({ readObjects, readBytes = 0 }: TimelinePoint): ComponentChildren {
+  if (readObjects === undefined) return 'not known yet';
+  return (
+    <>
+      {counted(readObjects, 'object')} <span class="quiet">({bytes(readBytes)})</span>
+    </>
   );
 }
 

@@ -8,13 +8,12 @@ const STEP = 50;
 interface Props {
   readonly machine: string;
   readonly points: readonly TimelinePoint[];
-  readonly depths: ReadonlyMap<string, number>;
   readonly selected: string;
   readonly now: number;
 }
 
 /** The timeline as figures, newest first; drawn only when it is asked for. */
-export function CheckpointTable({ machine, points, depths, selected, now }: Props) {
+export function CheckpointTable({ machine, points, selected, now }: Props) {
   const [open, setOpen] = useState(false);
   const [rows, setRows] = useState(STEP);
   const shown = open ? points.slice(-rows).reverse() : [];
@@ -35,7 +34,7 @@ export function CheckpointTable({ machine, points, depths, selected, now }: Prop
               <th scope="col">Dirty pages</th>
               <th scope="col">Changed words</th>
               <th scope="col">Stored</th>
-              <th scope="col">Depth</th>
+              <th scope="col">Restore reads</th>
               <th scope="col">Id</th>
             </tr>
           </thead>
@@ -49,7 +48,7 @@ export function CheckpointTable({ machine, points, depths, selected, now }: Prop
                 <td>{count(point.dirtyPages)}</td>
                 <td>{count(point.changedWords)}</td>
                 <td>{bytes(point.storedBytes)}</td>
-                <td>{depths.get(point.id) ?? '–'}</td>
+                <td>{point.readObjects ?? '–'}</td>
                 <td>
                   <a href={linkTo({ machine, checkpoint: point.id })} title={point.id}>
                     <code>{shortId(point.id)}</code>

@@ -1,11 +1,11 @@
 import type { ComponentChildren } from 'preact';
-import type { MachineStatus } from '../../../src/model.js';
-import type { TimelinePoint } from '../state/state.js';
-import { ago, bytes, count, exactTime, milliseconds, span } from '../words/format.js';
+import type { HistoryStatus, MachineStatus } from '../../../src/model.js';
+import { sinceSeen, type SeenMachine, type TimelinePoint } from '../state/state.js';
+import { age, ago, bytes, count, counted, exactTime, milliseconds, span } from '../words/format.js';
 import { latenessMs } from '../words/health.js';
 
 interface Props {
-  readonly machine: MachineStatus;
+  readonly machine: SeenMachine;
   /** Of the timeline: a machine that is not attached does not tell of its checkpoints itself. */
   readonly newest: TimelinePoint | undefined;
   readonly now: number;
@@ -13,7 +13,7 @@ interface Props {
 
 /** The figures that tell how well a machine is protected. */
 export function Facts({ machine, newest, now }: Props) {
-  const { lastVerifiedAt, chainDepth, memoryBytes, hypervisor, missed, failures } = machine;
+  const { lastVerifiedAt, history, memoryBytes, hypervisor, missed, failures, pauseBudget } = machine;
   const last = machine.lastCheckpoint ?? newest;
   const late = latenessMs(machine, now);
   return (
@@ -23,7 +23,7 @@ export function Facts({ machine, newest, now }: Props) {
         title={last && exactTime(last.capturedAt)}
         tone={late > 0 ? 'warning' : undefined}
       >
-        {last ? ago(last.capturedAt, now) : 'none yet'}
+        {lastAge(machine, newest, now)}
       </Fact>
       <Fact name="Next" title={machine.schedule}>
         {nextOf(machine, now)}
@@ -36,8 +36,27 @@ export function Facts({ machine, newest, now }: Props) {
       >
         {lastVerifiedAt ? ago(lastVerifiedAt, now) : 'never'}
       </Fact>
-      <Fact name="Chain depth" title="Checkpoints that a restore of the newest reads">
-        {chainDepth === undefined ? '–' : count(chainDepth)}
+      {machine.lastBoot && (
+        <Fact
+          name="Last start"
+          title={`${machine.lastBoot.about}, ${exactTime(machine.lastBoot.at)}`}
+          tone={machine.lastBoot.verdict === 'runs' ? undefined : 'warning'}
+        >
+          {`${machine.lastBoot.verdict}, ${ago(machine.lastBoot.at, now)}`}
+        </Fact>
+      )}
+      <Fact
+        name="Restore reads"
+        title={history && readsTitle(history)}
+        tone={history && history.lagObjects > 0 ? 'warning' : undefined}
+      >
+        {history ? counted(history.pathObjects, 'object') : '–'}
+      </Fact>
+      <Fact name="Restore points" title={history && pointsTitle(history)}>
+        {machine.restorePoints === undefined ? '–' : count(machine.restorePoints)}
+      </Fact>
+      <Fact name="Freed" title={history && freedTitle(history)}>
+        {history ? bytes(history.freedBytes) : '–'}
       </Fact>
       <Fact name="Memory" title={hypervisor}>
         {memoryBytes === undefined ? '–' : bytes(memoryBytes)}
@@ -56,13 +75,50 @@ export function Facts({ machine, newest, now }: Props) {
       >
         {count(missed)}
       </Fact>
+      {pauseBudget && (
+        <Fact
+          name="Pauses kept"
+          title={`Over the budget: ${count(pauseBudget.exceeded)}. Left out for it: ${count(pauseBudget.refused)}`}
+          tone={pauseBudget.exceeded + pauseBudget.refused > 0 ? 'warning' : undefined}
+        >
+          {count(pauseBudget.kept)}
+        </Fact>
+      )}
     </dl>
   );
 }
 
+function readsTitle({ worstPathObjects, lagObjects, lagSeconds }: HistoryStatus): string {
+  const most = `A restore of the newest checkpoint reads so many; of any kept one at most ${worstPathObjects}.`;
+  return lagObjects > 0 ? `${most} Merging lags ${span(lagSeconds * 1000)} behind.` : most;
+}
+
+function pointsTitle({ keptPoints, keptBy, surplusPoints, reachedAgeMs }: HistoryStatus): string {
+  const rules = keptBy.map(({ rule, points }) => `${rule} ${count(points)}`).join(', ');
+  const kept = `${count(keptPoints)} are kept${rules && `: ${rules}`}. ${count(surplusPoints)} more go when that is worth it.`;
+  const reached =
+    reachedAgeMs === undefined
+      ? 'The rules were not reached yet.'
+      : `The rules were last reached ${age(reachedAgeMs)}.`;
+  return `${kept} ${reached}`;
+}
+
+function freedTitle({ removed, merges, mergedBytes, capturedBytes }: HistoryStatus): string {
+  const gone = `Since the daemon started ${counted(removed, 'object')} went;`;
+  const written = `${counted(merges, 'merge')} wrote ${bytes(mergedBytes)} while ${bytes(capturedBytes)} were captured.`;
+  return `${gone} ${written}`;
+}
+
+function lastAge(machine: SeenMachine, newest: TimelinePoint | undefined, now: number): string {
+  if (machine.lastCheckpoint) return age(machine.successAgeMs + sinceSeen(machine));
+  return newest ? ago(newest.capturedAt, now) : 'none yet';
+}
+
 function nextOf({ nextDueAt, intervalMs, schedule, state }: MachineStatus, now: number): string {
   if (state === 'suspended') return 'suspended';
+  if (state === 'standing') return 'when it runs';
   const wait = nextDueAt === undefined ? undefined : Date.parse(nextDueAt) - now;
+  if (state === 'released') return wait !== undefined && wait > 0 ? `back in ${span(wait)}` : 'back now';
   if (state === 'waiting' || state === 'stuck') {
     return wait !== undefined && wait > 0 ? `retry in ${span(wait)}` : 'trying';
   }

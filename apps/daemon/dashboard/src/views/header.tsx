@@ -1,18 +1,16 @@
-import type { MachineStatus } from '../../../src/model.js';
-import type { Connection } from '../state/state.js';
+import { timeOf, type Connection, type SeenMachine } from '../state/state.js';
 import { counted } from '../words/format.js';
 import { needsAttention } from '../words/health.js';
 
 interface Props {
   readonly connection: Connection;
-  readonly machines: readonly MachineStatus[] | undefined;
-  readonly now: number;
+  readonly machines: readonly SeenMachine[] | undefined;
 }
 
 const words = { connecting: 'Connecting', live: 'Live', lost: 'Disconnected' } as const;
 
-export function Header({ connection, machines, now }: Props) {
-  const troubled = machines?.filter((machine) => needsAttention(machine, now)).length ?? 0;
+export function Header({ connection, machines }: Props) {
+  const troubled = machines?.filter((machine) => needsAttention(machine, timeOf(machine))).length ?? 0;
   return (
     <header class="top">
       <h1>

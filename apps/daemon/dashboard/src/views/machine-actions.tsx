@@ -1,7 +1,9 @@
 import { useRef, useState } from 'preact/hooks';
 import type { MachineStatus } from '../../../src/model.js';
-import { setSuspended, start } from '../state/actions.js';
+import { release, setSuspended, start } from '../state/actions.js';
 import { VerifyDialog } from './verify-dialog.js';
+
+const RELEASE_FOR = '10m';
 
 export function MachineActions({ machine }: { readonly machine: MachineStatus }) {
   const [busy, setBusy] = useState(false);
@@ -12,7 +14,8 @@ export function MachineActions({ machine }: { readonly machine: MachineStatus })
   };
   const { name, state } = machine;
   const suspended = state === 'suspended';
-  const unattached = state === 'waiting' || state === 'stuck';
+  const released = state === 'released';
+  const unattached = state === 'waiting' || state === 'stuck' || released;
   return (
     <div class="actions" role="group" aria-label={`Actions on ${name}`}>
       <button type="button" class="primary" disabled={busy} onClick={() => run(start(name, 'checkpoint'))}>
@@ -23,9 +26,15 @@ export function MachineActions({ machine }: { readonly machine: MachineStatus })
           type="button"
           disabled={busy}
           onClick={() => run(setSuspended(name, false))}
-          title={suspended ? 'Take scheduled checkpoints again' : 'Do not wait for the next try'}
+          title={
+            suspended
+              ? 'Take scheduled checkpoints again'
+              : released
+                ? 'End the release: attach again, with an increment'
+                : 'Do not wait for the next try'
+          }
         >
-          {suspended ? 'Resume' : 'Try now'}
+          {suspended ? 'Resume' : released ? 'Take back' : 'Try now'}
         </button>
       ) : (
         <button
@@ -35,6 +44,16 @@ export function MachineActions({ machine }: { readonly machine: MachineStatus })
           title="Take no scheduled checkpoints; the guest runs on"
         >
           Suspend
+        </button>
+      )}
+      {!released && (
+        <button
+          type="button"
+          disabled={busy}
+          onClick={() => run(release(name, RELEASE_FOR))}
+          title="Detach, so that you can migrate it, save it or plug devices; it is taken back by itself"
+        >
+          Release for 10 min
         </button>
       )}
       <button type="button" onClick={() => verify.current?.showModal()}>

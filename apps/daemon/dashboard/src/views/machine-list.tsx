@@ -1,15 +1,14 @@
-import type { MachineStatus } from '../../../src/model.js';
 import { linkTo } from '../state/route.js';
-import { ago, exactTime } from '../words/format.js';
+import { sinceSeen, timeOf, type SeenMachine } from '../state/state.js';
+import { age, ago, exactTime } from '../words/format.js';
 import { healthOf } from '../words/health.js';
 
 interface Props {
-  readonly machines: readonly MachineStatus[] | undefined;
+  readonly machines: readonly SeenMachine[] | undefined;
   readonly shown: string | undefined;
-  readonly now: number;
 }
 
-export function MachineList({ machines, shown, now }: Props) {
+export function MachineList({ machines, shown }: Props) {
   return (
     <nav class="panel machines" aria-labelledby="machines-title">
       <h2 id="machines-title">Machines</h2>
@@ -21,7 +20,7 @@ export function MachineList({ machines, shown, now }: Props) {
               aria-current={machine.name === shown ? 'page' : undefined}
               class="machine-link"
             >
-              <MachineLine machine={machine} now={now} />
+              <MachineLine machine={machine} />
             </a>
           </li>
         ))}
@@ -31,9 +30,11 @@ export function MachineList({ machines, shown, now }: Props) {
   );
 }
 
-function MachineLine({ machine, now }: { readonly machine: MachineStatus; readonly now: number }) {
+function MachineLine({ machine }: { readonly machine: SeenMachine }) {
+  const now = timeOf(machine);
   const { tone, label, meaning } = healthOf(machine, now);
   const attached = machine.machineId !== undefined;
+  const { lastCheckpoint, lastVerifiedAt } = machine;
   return (
     <>
       <span class={`dot tone-${tone} ${machine.state === 'capturing' ? 'beating' : ''}`} aria-hidden="true" />
@@ -42,29 +43,18 @@ function MachineLine({ machine, now }: { readonly machine: MachineStatus; readon
         {label}
       </span>
       <span class="machine-ages">
-        <Age
-          what="Checkpoint"
-          at={machine.lastCheckpoint?.capturedAt}
-          never={attached ? 'none yet' : 'unknown'}
-          now={now}
-        />
-        <Age what="Verified" at={machine.lastVerifiedAt} never="never" now={now} />
+        <span title={lastCheckpoint && exactTime(lastCheckpoint.capturedAt)}>
+          Checkpoint{' '}
+          {lastCheckpoint
+            ? age(machine.successAgeMs + sinceSeen(machine))
+            : attached
+              ? 'none yet'
+              : 'unknown'}
+        </span>
+        <span title={lastVerifiedAt && exactTime(lastVerifiedAt)}>
+          Verified {lastVerifiedAt ? ago(lastVerifiedAt, now) : 'never'}
+        </span>
       </span>
     </>
-  );
-}
-
-interface AgeProps {
-  readonly what: string;
-  readonly at: string | undefined;
-  readonly never: string;
-  readonly now: number;
-}
-
-function Age({ what, at, never, now }: AgeProps) {
-  return (
-    <span title={at && exactTime(at)}>
-      {what} {at ? ago(at, now) : never}
-    </span>
   );
 }

@@ -1,8 +1,6 @@
-import { useMemo } from 'preact/hooks';
 import type { MachineStatus } from '../../../src/model.js';
 import { MOST_POINTS, refreshTimeline } from '../state/timeline.js';
 import type { Timeline } from '../state/state.js';
-import { chainDepths } from '../words/chain-depths.js';
 import { count } from '../words/format.js';
 import { CheckpointDetail } from './checkpoint-detail.js';
 import { CheckpointTable } from './checkpoint-table.js';
@@ -18,7 +16,6 @@ interface Props {
 
 export function TimelineSection({ machine, timeline, checkpoint, now }: Props) {
   const { points, problem } = timeline ?? {};
-  const depths = useMemo(() => chainDepths(points ?? []), [points]);
   const chosen = checkpoint === undefined ? -1 : (points?.findIndex(({ id }) => id === checkpoint) ?? -1);
   const index = chosen >= 0 ? chosen : (points?.length ?? 0) - 1;
   const point = points?.[index];
@@ -55,23 +52,9 @@ export function TimelineSection({ machine, timeline, checkpoint, now }: Props) {
           <p class="quiet">The checkpoint {checkpoint} is not there any more; the newest is shown instead.</p>
         )}
       </section>
-      {point && (
-        <CheckpointDetail
-          machine={machine}
-          point={point}
-          depth={depths.get(point.id)}
-          following={chosen < 0}
-          now={now}
-        />
-      )}
+      {point && <CheckpointDetail machine={machine} point={point} following={chosen < 0} now={now} />}
       {points && point && (
-        <CheckpointTable
-          machine={machine.name}
-          points={points}
-          depths={depths}
-          selected={point.id}
-          now={now}
-        />
+        <CheckpointTable machine={machine.name} points={points} selected={point.id} now={now} />
       )}
     </>
   );

@@ -36,8 +36,13 @@ export function span(ms: number): string {
   return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3600)} h`;
 }
 
+/** A moment that lies in the future by the daemon's clock was told by another one: no age is negative. */
 export function ago(iso: string, now: number): string {
-  const ms = now - Date.parse(iso);
+  return age(now - Date.parse(iso));
+}
+
+/** How long ago: `just now`, `45 s ago`. */
+export function age(ms: number): string {
   return ms < 1500 ? 'just now' : `${span(ms)} ago`;
 }
 

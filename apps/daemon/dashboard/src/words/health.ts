@@ -12,6 +12,15 @@ export interface Health {
 /** How late a checkpoint may be before that is worth a warning, at the least. */
 const LATE_MS = 10_000;
 
+/** Short names of what a guest may stand for that we did not stop. */
+const STANDING: Readonly<Record<string, string>> = {
+  paused: 'Paused by its operator',
+  suspended: 'Suspended to RAM',
+  'guest-panicked': 'Panicked',
+  'io-error': 'Stopped by a disk error',
+  shutdown: 'Powered off',
+};
+
 /** What an operator has to know first of a machine. */
 export function healthOf(machine: MachineStatus, now: number): Health {
   switch (machine.state) {
@@ -22,6 +31,8 @@ export function healthOf(machine: MachineStatus, now: number): Health {
         meaning: 'The guest was left paused and needs an operator.',
       };
     case 'waiting':
+      if (machine.lastProblem?.code === 'MACHINE_CONFLICT')
+        return { tone: 'bad', label: 'Another writer', meaning: machine.lastProblem.message };
       return machine.lastProblem
         ? { tone: 'bad', label: 'Not protected', meaning: 'The last try failed; the next follows by itself.' }
         : { tone: 'busy', label: 'Waiting', meaning: 'Not attached yet.' };
@@ -30,6 +41,18 @@ export function healthOf(machine: MachineStatus, now: number): Health {
         tone: 'busy',
         label: 'Attaching',
         meaning: 'Connecting to the machine and loading its image.',
+      };
+    case 'standing':
+      return {
+        tone: 'idle',
+        label: STANDING[machine.standing?.state ?? ''] ?? 'Guest stands',
+        meaning: machine.standing?.message ?? 'The guest does not run; it is left so.',
+      };
+    case 'released':
+      return {
+        tone: 'idle',
+        label: 'Released',
+        meaning: 'Its operator has it for a while; nothing is attached. It is taken back by itself.',
       };
     case 'suspended':
       return { tone: 'idle', label: 'Suspended', meaning: 'No scheduled checkpoints until it is resumed.' };

@@ -13,6 +13,7 @@ const titles = {
   checkpoint: 'Checkpoint of',
   restore: 'Restore of',
   verify: 'Verify',
+  boot: 'Start of a checkpoint of',
   prune: 'Prune',
 } as const;
 
@@ -41,6 +42,9 @@ interface Results {
   readonly findings?: readonly { readonly key: string; readonly message: string }[];
   readonly removed?: number;
   readonly freedBytes?: number;
+  readonly merges?: number;
+  readonly verdict?: string;
+  readonly mergedBytes?: number;
 }
 
 function resultOf({ kind, result }: JobStatus): Outcome {
@@ -53,9 +57,18 @@ function resultOf({ kind, result }: JobStatus): Outcome {
       return good(`Restored${found.state === undefined ? '' : `, ${found.state}`}`, found.notes);
     case 'verify':
       return verifyOutcome(found);
+    case 'boot':
+      return good(found.verdict === undefined ? 'Nothing to start' : 'It runs');
     case 'prune':
-      return good(`Removed ${counted(found.removed ?? 0, 'checkpoint')}, ${bytes(found.freedBytes ?? 0)}`);
+      return good(
+        `Removed ${counted(found.removed ?? 0, 'object')}, ${bytes(found.freedBytes ?? 0)}`,
+        mergesOf(found),
+      );
   }
+}
+
+function mergesOf({ merges = 0, mergedBytes = 0 }: Results): string[] {
+  return merges > 0 ? [`${counted(merges, 'merge')} wrote ${bytes(mergedBytes)}`] : [];
 }
 
 function verifyOutcome({ findings = [], checkpoints = 0, bytes: read = 0 }: Results): Outcome {
