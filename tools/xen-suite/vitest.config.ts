@@ -3,7 +3,16 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { testConfig } from '../../vitest.base.js';
 
 /** What takes longest begins first; a file that is not named comes last. */
-const LONGEST_FIRST = ['suite', 'checkpoints', 'faults', 'remote', 'whole-saves'];
+const LONGEST_FIRST = [
+  'hvm',
+  'suite',
+  'next-release',
+  'checkpoints',
+  'faults',
+  'states',
+  'remote',
+  'whole-saves',
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

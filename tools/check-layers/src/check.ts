@@ -1,7 +1,7 @@
 import { isBuiltin } from 'node:module';
 import path from 'node:path';
 import { layerOf, type Layer } from './layers.js';
-import { findCycles } from './cycles.js';
+import { findCycles, findFileCycles } from './cycles.js';
 import { SCOPE, type Package, type SourceFile } from './workspace.js';
 
 /** Everything that breaks the rules, one sentence each, in the order of the packages. */
@@ -20,6 +20,9 @@ export function checkLayers(packages: readonly Package[]): string[] {
   return [
     ...violations,
     ...findCycles(packages).map((cycle) => `packages in a circle: ${cycle.join(' -> ')}`),
+    ...packages.flatMap((each) =>
+      findFileCycles(each).map((cycle) => `files of ${each.name} in a circle: ${cycle.join(' -> ')}`),
+    ),
   ];
 }
 

@@ -9,7 +9,7 @@ export interface Layer {
   readonly node?: boolean;
 }
 
-const mechanism = ['bitmap', 'diff', 'codec', 'format'] as const;
+const mechanism = ['bitmap', 'diff', 'codec', 'format', 'sealing', 'nbd', 'qemu'] as const;
 
 /**
  * The rooms of the house: docs/architecture.md as data. A package belongs to the first layer that names it.
@@ -21,6 +21,9 @@ export const layers: readonly Layer[] = [
   { name: 'diff', packages: ['diff'], mayImport: ['contract', 'bitmap'] },
   { name: 'codec', packages: ['codec'], mayImport: ['contract', 'bitmap', 'diff'] },
   { name: 'format', packages: ['format'], mayImport: ['contract', 'bitmap', 'diff', 'codec'] },
+  { name: 'sealing', packages: ['sealing'], mayImport: ['contract'] },
+  { name: 'nbd', packages: ['nbd'], mayImport: ['contract'] },
+  { name: 'qemu', packages: ['qemu'], mayImport: ['contract', 'bitmap', 'nbd'] },
   { name: 'repository', packages: ['repository'], mayImport: ['contract', ...mechanism] },
   { name: 'engine', packages: ['engine'], mayImport: ['contract', ...mechanism, 'repository'] },
   { name: 'compliance', packages: ['compliance'], mayImport: ['contract'] },

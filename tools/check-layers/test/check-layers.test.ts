@@ -160,6 +160,17 @@ describe('fails on', () => {
     await write('store-fs', { dependencies: ['interface'], devDependencies: ['compliance'] });
     expect(await check()).toEqual(['packages in a circle: compliance -> store-fs -> compliance']);
   });
+
+  test('files in a circle, through a type', async () => {
+    await write('interface', {
+      files: {
+        'src/index.ts': "export * from './a.js';",
+        'src/a.ts': "import type { B } from './room/b.js';",
+        'src/room/b.ts': "export type { A } from '../a.js';",
+      },
+    });
+    expect(await check()).toEqual(['files of interface in a circle: src/a.ts -> src/room/b.ts -> src/a.ts']);
+  });
 });
 
 test('every layer that a layer may import exists, and stands before it', () => {

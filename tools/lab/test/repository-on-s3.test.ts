@@ -150,6 +150,45 @@ describe.skipIf(isSkipped)(`repositories on S3${because}`, () => {
     await checkAll(location, []);
   });
 
+  it('are listed whole while several write, pack and remove in one bucket', async () => {
+    const location = `${ceph.endpoint}/${ceph.bucket}/${randomUUID()}`;
+    const stores = await Promise.all(Array.from({ length: 5 }, () => open(location)));
+    await (await Repository.init(stores[0]!)).close();
+    const [one, two, packer, reader, late] = await Promise.all(stores.map((store) => Repository.open(store)));
+    const acknowledged: string[] = [];
+    let isWriting = true;
+    const write = (repository: Repository, machine: string) =>
+      protect(repository, machine, 40, {
+        stateBytes: 3_000,
+        onCommit: ({ id }: CheckpointEntry) => void acknowledged.push(id),
+      });
+    const whileWriting = async (work: () => Promise<void>): Promise<void> => {
+      while (isWriting) await work();
+    };
+    // One machine that two write, whose numbers go on side by side, and one beside it.
+    const written = Promise.all([write(one!, 'shared'), write(two!, 'shared'), write(two!, 'own')]).finally(
+      () => (isWriting = false),
+    );
+    let looks = 0;
+    const packed = whileWriting(async () => void (await packer!.maintain()));
+    const read = whileWriting(async () => {
+      const before = [...acknowledged];
+      const there = new Set((await reader!.checkpoints()).map(({ id }) => id));
+      expect(before.filter((id) => !there.has(id))).toEqual([]);
+      looks++;
+    });
+    await Promise.all([written, packed, read]);
+    expect(acknowledged).toHaveLength(120);
+    expect(looks).toBeGreaterThan(0);
+    expect(await packer!.maintain({ audit: true })).toMatchObject({ missed: 0 });
+    const { removed } = await one!.prune({ keepLast: 5 });
+    const left = async (audit: boolean) => (await late!.checkpoints({ audit })).map(({ id }) => id).sort();
+    expect(await left(false)).toEqual(await left(true));
+    expect(await left(true)).toHaveLength(120 - removed);
+    for (const repository of [one, two, packer, reader, late]) await repository!.close();
+    for (const store of stores) await store.close();
+  });
+
   function run(location: string, machine: string, count = 1_000) {
     const program = join(import.meta.dirname, 'support', 'protector.mjs');
     const child = spawn(process.execPath, [program, location, credentialsFile, machine, String(count)], {

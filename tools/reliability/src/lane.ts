@@ -2,12 +2,13 @@ import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openStore } from '@fitdoc/adapters';
-import type { Engine } from '@fitdoc/engine';
+import { thin, type Engine } from '@fitdoc/engine';
+import type { Store } from '@fitdoc/interface';
 import { Repository } from '@fitdoc/repository';
 import { configurationOf } from './configuration.js';
 import { Ledger } from './ledger.js';
 import type { Random } from './random.js';
-import type { SmallDisk } from './small-disk.js';
+import type { SmallDisk } from '../../lab/src/small-disk.js';
 import type { Subject } from './subjects.js';
 import type { Tally } from './tally.js';
 import { Victim } from './victim.js';
@@ -21,6 +22,8 @@ export interface LaneOptions {
   readonly engine: Engine;
   readonly random: Random;
   readonly tally: Tally;
+  /** Thin to so many checkpoints of each machine all the time; absent: keep all. */
+  readonly keepLast?: number | undefined;
 }
 
 /** How long anything may take that is bound to come: the machine may be busy. */
@@ -29,16 +32,19 @@ const PATIENCE_MS = 120_000;
 const STANDING_MS = 15_000;
 const ROUNDS_A_REPOSITORY = 10;
 const ROUNDS_A_BRING_BACK = 10;
+/** Behind the oldest that is kept so many may be left, to be merged at a time. */
+const TAIL = 32;
 
 /** One victim after the other on the same machines, a new repository every so many rounds. */
 export class Lane {
   readonly #options: LaneOptions;
-  #ledger = new Ledger();
+  #ledger: Ledger;
   #repository = 0;
   #rounds = 0;
 
   constructor(options: LaneOptions) {
     this.#options = options;
+    this.#ledger = new Ledger(options.keepLast);
   }
 
   /** One life of a victim: it works, is killed at a random moment, and what it leaves is looked at. */
@@ -55,22 +61,22 @@ export class Lane {
       else {
         await this.#untilProtected(victim);
         if (disk && draw < 0.4) await this.#runFull(victim, disk);
-        await sleep(300 * moment);
+        await sleep((this.#options.keepLast === undefined ? 300 : 3000) * moment);
       }
     } finally {
       await victim.kill();
     }
     this.#settle(victim, known);
     await this.#guestsBeatOn(tally.beatMs);
-    await this.#check();
+    await this.#check(victim.pid);
     await disk?.free();
     tally.rounds++;
   }
 
   async #start(): Promise<Victim> {
-    const { folder, subjects } = this.#options;
+    const { folder, subjects, keepLast } = this.#options;
     const file = path.join(folder, 'fitdocd.toml');
-    await writeFile(file, configurationOf({ folder, repository: this.#place }, subjects));
+    await writeFile(file, configurationOf({ folder, repository: this.#place, keepLast }, subjects));
     return new Victim(file);
   }
 
@@ -91,8 +97,7 @@ export class Lane {
     const { random, tally, subjects } = this.#options;
     const slack = random.below(200_000);
     const killedFull = random.next() < 0.5;
-    await disk.fill(slack);
-    await victim.until(() => victim.troubles.some(isFull), 'STORE_FULL', PATIENCE_MS);
+    await this.#untilFull(victim, disk, slack);
     tally.fulls++;
     await this.#guestsBeatOn([]);
     if (killedFull) return;
@@ -107,6 +112,21 @@ export class Lane {
       'a checkpoint after the disk was full',
       PATIENCE_MS,
     );
+  }
+
+  /** Takes away what is free, and again what merging frees meanwhile, until a checkpoint has no room. */
+  async #untilFull(victim: Victim, disk: SmallDisk, slack: number): Promise<void> {
+    let isOver = false;
+    const filling = (async () => {
+      for (; !isOver; await sleep(200)) await disk.fill(slack);
+    })();
+    filling.catch(() => undefined);
+    try {
+      await victim.until(() => victim.troubles.some(isFull), 'STORE_FULL', PATIENCE_MS);
+    } finally {
+      isOver = true;
+      await filling;
+    }
   }
 
   /** Takes over what a dead victim had reported. The `known` machines had a chain when it began. */
@@ -133,8 +153,9 @@ export class Lane {
     into.push(...(await Promise.all(beating)));
   }
 
-  async #check(): Promise<void> {
-    const { engine, subjects, random, tally } = this.#options;
+  /** `dead` is the process that was killed just now. */
+  async #check(dead?: number): Promise<void> {
+    const { engine, subjects, random, tally, keepLast, disk } = this.#options;
     const store = await openStore(this.#place).catch(() => undefined);
     // A victim that was killed before it made the repository leaves nothing to look at.
     if (!store && this.#ledger.size === 0) return;
@@ -142,10 +163,16 @@ export class Lane {
     try {
       const repository = await this.#open(store);
       if (!repository) return;
+      if (dead !== undefined && (await wasThinning(store, dead))) tally.midThinning++;
       const { findings, restored, lost } = await this.#ledger.check(repository, engine, subjects, random);
       tally.findings.push(...findings.map((each) => `round ${tally.rounds}: ${each}`));
       tally.restored += restored.length;
       tally.lost += lost.length;
+      if (keepLast !== undefined && dead !== undefined && random.next() < 0.3) {
+        // Merging takes room before it makes some.
+        await disk?.free();
+        await this.#thin(repository, keepLast);
+      }
       if (this.#rounds % ROUNDS_A_BRING_BACK === 0) {
         const entry = restored.find(({ machineId }) => this.#real(machineId));
         if (entry) {
@@ -157,6 +184,26 @@ export class Lane {
     } finally {
       await store.close();
     }
+  }
+
+  /** Brings what a kill left to the policy: all of what must go went, and nothing else. */
+  async #thin(repository: Repository, keepLast: number): Promise<void> {
+    const { engine, subjects, random, tally } = this.#options;
+    const problems: string[] = [];
+    for (const { name } of subjects) {
+      const before = (await repository.checkpoints({ machine: name })).length;
+      const { failures, plan, stuck } = await thin(engine, repository, name, { keepLast });
+      const after = (await repository.checkpoints({ machine: name })).length;
+      problems.push(...failures.map(({ message }) => message), ...stuck.map(({ key }) => `${key} stays`));
+      if (after < Math.min(before, keepLast) || after > keepLast + TAIL)
+        problems.push(`${name}: ${after} of ${before} are kept`);
+      if (plan.jobs.length > 0 || plan.remove.length > 0) problems.push(`${name}: thinning left work`);
+    }
+    const { findings, restored, lost } = await this.#ledger.check(repository, engine, subjects, random);
+    tally.findings.push(...[...problems, ...findings].map((each) => `round ${tally.rounds}: ${each}`));
+    tally.restored += restored.length;
+    tally.lost += lost.length;
+    tally.thinned++;
   }
 
   async #open(store: Awaited<ReturnType<typeof openStore>>): Promise<Repository | undefined> {
@@ -180,9 +227,19 @@ export class Lane {
   async #newRepository(): Promise<void> {
     await rm(this.#place, { recursive: true, force: true });
     this.#repository++;
-    this.#ledger = new Ledger();
+    this.#ledger = new Ledger(this.#options.keepLast);
     this.#options.tally.repositories++;
   }
+}
+
+/** Whether this process left a lock as one who merges or removes. */
+async function wasThinning(store: Store, pid: number | undefined): Promise<boolean> {
+  for await (const { key } of store.list('locks/')) {
+    if (!/^locks\/(merger|exclusive)\//.test(key)) continue;
+    const text = Buffer.from(await store.get(key)).toString();
+    if ((JSON.parse(text) as { owner: { pid: number } }).owner.pid === pid) return true;
+  }
+  return false;
 }
 
 function isFull({ code }: { readonly code: string }): boolean {

@@ -1,4 +1,4 @@
-import { CheckpointSource, verify, type Engine } from '@fitdoc/engine';
+import { CheckpointSource, verifyHeld, type Engine } from '@fitdoc/engine';
 import { isIntact, type CheckpointEntry, type Repository } from '@fitdoc/repository';
 import type { Random } from './random.js';
 import type { Subject } from './subjects.js';
@@ -13,13 +13,22 @@ export interface Check {
   readonly lost: readonly string[];
 }
 
-/** All that was reported as committed to one repository. */
+type Seen = Pick<Reported, 'machine' | 'id' | 'sequence'>;
+
+/** All that was reported as committed to one repository, of which the newest `keepLast` of a machine must stay. */
 export class Ledger {
   readonly #committed = new Map<string, Reported>();
+  /** What was committed, and what was listed though its victim died before it could report it. */
+  readonly #seen = new Map<string, Seen>();
   readonly #verified = new Set<string>();
 
+  constructor(private readonly keepLast = Number.POSITIVE_INFINITY) {}
+
   add(reported: Iterable<Reported>): void {
-    for (const each of reported) this.#committed.set(each.id, each);
+    for (const each of reported) {
+      this.#committed.set(each.id, each);
+      this.#seen.set(each.id, each);
+    }
   }
 
   get size(): number {
@@ -31,7 +40,7 @@ export class Ledger {
   }
 
   /**
-   * Looks that everything committed is listed, that nothing listed is damaged (what came since the last check
+   * Looks that everything committed that must stay is listed, that nothing listed is damaged (what came since the last check
    * is verified with its data), and that each machine's newest checkpoint and one of the older, drawn at random, are
    * what the machine had.
    */
@@ -48,7 +57,7 @@ export class Ledger {
     const intact = listed.filter(isIntact);
     const lost = this.#missing(intact);
     findings.push(...lost.map((id) => `${id} was committed and is not listed`));
-    findings.push(...(await this.#verifyNew(repository, intact)));
+    findings.push(...(await this.#verifyNew(repository)));
     const restored: CheckpointEntry[] = [];
     for (const subject of subjects) {
       for (const entry of choose(intact, subject.name, random)) {
@@ -57,6 +66,7 @@ export class Ledger {
           restored.push(entry);
           continue;
         }
+        if (await this.#wentByRights(repository, entry)) continue;
         findings.push(`${subject.name}'s checkpoint ${entry.id} (${entry.sequence}): ${problem}`);
         if (this.#committed.has(entry.id)) lost.push(entry.id);
       }
@@ -65,14 +75,35 @@ export class Ledger {
   }
 
   #missing(entries: readonly CheckpointEntry[]): string[] {
-    const ids = new Set(entries.map(({ id }) => id));
-    return [...this.#committed.keys()].filter((id) => !ids.has(id));
+    for (const { id, sequence, machineId } of entries)
+      this.#seen.set(id, { id, sequence, machine: machineId });
+    const listed = new Set(entries.map(({ id }) => id));
+    const seen = [...this.#seen.values()];
+    return [...new Set(seen.map(({ machine }) => machine))].flatMap((name) =>
+      seen
+        .filter(({ machine }) => machine === name)
+        .sort((one, other) => other.sequence - one.sequence)
+        .slice(0, this.keepLast)
+        .flatMap(({ id }) => (listed.has(id) ? [] : [id])),
+    );
   }
 
-  async #verifyNew(repository: Repository, entries: readonly CheckpointEntry[]): Promise<string[]> {
-    const fresh = entries.filter(({ id }) => !this.#verified.has(id));
-    const { findings } = await verify(repository, fresh, { data: 1 });
-    for (const { id } of fresh) this.#verified.add(id);
+  /** A victim that lives merges on: what need not stay may be gone since it was listed. */
+  async #wentByRights(repository: Repository, { id }: CheckpointEntry): Promise<boolean> {
+    const listed = (await repository.list()).filter(isIntact);
+    if (listed.some((entry) => entry.id === id)) return false;
+    return !this.#missing(listed).includes(id);
+  }
+
+  /** Objects, not checkpoints: merging makes others that show the same. */
+  async #verifyNew(repository: Repository): Promise<string[]> {
+    // Held, for a victim that lives merges on, and removes what it merged.
+    const list = async () => {
+      const objects = (await repository.objects()).filter(isIntact);
+      return { entries: objects.filter(({ key }) => !this.#verified.has(key)) };
+    };
+    const { entries, findings } = await verifyHeld(repository, list, { data: 1 });
+    for (const { key } of entries) this.#verified.add(key);
     return findings.map(({ key, message }) => `${key}: ${message}`);
   }
 }

@@ -1,14 +1,15 @@
-// Kills daemons at random moments, and fills their disks: tsx src/main.ts [--rounds N] [--seed S] [--lanes L].
+// Kills daemons at random moments, and fills their disks: tsx src/main.ts [--rounds N] [--seed S] [--lanes L] [--keep-last K].
 import { parseArgs } from 'node:util';
 import { missingForKvm } from '../../lab/src/qemu/index.js';
 import { runRounds } from './rounds.js';
-import { missingForSmallDisks } from './small-disk.js';
+import { missingForSmallDisks } from '../../lab/src/small-disk.js';
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: process.env['FITDOC_RELIABILITY_ROUNDS'] ?? '200' },
     seed: { type: 'string', default: process.env['FITDOC_RELIABILITY_SEED'] ?? String(Date.now() % 2 ** 32) },
     lanes: { type: 'string', default: '2' },
+    'keep-last': { type: 'string' },
   },
 });
 
@@ -24,6 +25,7 @@ const tally = await runRounds({
   rounds: Number(values.rounds),
   seed: Number(values.seed),
   lanes: Number(values.lanes),
+  ...(values['keep-last'] !== undefined && { keepLast: Number(values['keep-last']) }),
   kvm: kvm === undefined,
   smallDisks: disks === undefined,
   onRound: ({ rounds, lost, committed }) => {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { createEngine, type Engine } from '@fitdoc/engine';
 import { Lane } from './lane.js';
 import { Random } from './random.js';
-import { SmallDisk } from './small-disk.js';
+import { SmallDisk } from '../../lab/src/small-disk.js';
 import { KvmSubject, mockSubject, type Subject } from './subjects.js';
 import { Tally } from './tally.js';
 
@@ -17,6 +17,8 @@ export interface RoundsOptions {
   readonly smallDisks: boolean;
   /** Victims at a time, each with machines and repositories of its own. Default 2. */
   readonly lanes?: number;
+  /** Thin to so many checkpoints of each machine all the time. Default: keep all. */
+  readonly keepLast?: number | undefined;
   readonly onRound?: (tally: Tally) => void;
 }
 
@@ -24,7 +26,8 @@ const DISK_MEBIBYTES = 192;
 
 /**
  * Lives and violent deaths of daemons that protect machines under load. Rejects when a guest stands, a repository
- * cannot be opened, or a victim does not go on; everything that is lost or damaged is in the tally.
+ * cannot be opened, or a victim does not go on, once the other lanes have ended their rounds; everything that is lost
+ * or damaged is in the tally.
  */
 export async function runRounds(options: RoundsOptions): Promise<Tally> {
   const tally = new Tally();
@@ -54,9 +57,11 @@ export async function runRounds(options: RoundsOptions): Promise<Tally> {
         }),
       ),
     );
-    const failed = ends.find((end) => end.status === 'rejected');
-    if (failed) throw new Error(tally.lines().join('\n'), { cause: failed.reason });
-    return tally;
+    const failures = ends.flatMap((end): unknown[] => (end.status === 'rejected' ? [end.reason] : []));
+    if (failures.length === 0) return tally;
+    // Whoever sees only the end of a log sees every lane's failure there, and what was found until then.
+    const said = failures.map((error) => (error instanceof Error ? error.message : String(error)));
+    throw new AggregateError(failures, [...tally.lines(), ...said].join('\n'), { cause: failures[0] });
   } finally {
     for (const cleanup of cleanups.reverse()) await cleanup();
   }
@@ -85,5 +90,6 @@ async function makeLane(options: RoundsOptions, index: number, shared: Shared): 
     cleanups.push(() => guest.stop());
     subjects.push(guest);
   }
-  return new Lane({ folder, store, disk, subjects, engine, random, tally });
+  const { keepLast } = options;
+  return new Lane({ folder, store, disk, subjects, engine, random, tally, keepLast });
 }

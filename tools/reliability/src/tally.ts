@@ -10,6 +10,10 @@ export class Tally {
   broughtBack = 0;
   repositories = 0;
   lost = 0;
+  /** Kills that left a lock of who merges or removes. */
+  midThinning = 0;
+  /** Histories that were thinned to their policy after a kill. */
+  thinned = 0;
   readonly findings: string[] = [];
   /** Milliseconds from the kill to the second beat of each guest. */
   readonly beatMs: number[] = [];
@@ -22,6 +26,11 @@ export class Tally {
       `${rounds} rounds: ${kills} kills (${earlyKills} of them before the first checkpoint), disk full ${fulls} times`,
       `${committed} checkpoints committed to ${repositories} repositories, ${restored} restored and proven, ${broughtBack} brought back in QEMU, ${lost} lost`,
       `two beats after a kill: ${spread(this.beatMs)}; from a start to every machine protected: ${spread(this.protectedMs)}`,
+      ...(this.thinned > 0
+        ? [
+            `${this.midThinning} kills with merging or removing under way; thinned to the policy ${this.thinned} times afterwards`,
+          ]
+        : []),
       ...this.findings,
     ];
   }

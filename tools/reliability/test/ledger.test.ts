@@ -72,3 +72,19 @@ it('counts as lost what restores to something else', async () => {
   expect(lost).toContain(entries[3]!.id);
   expect(findings[0]).toContain('another memory');
 });
+
+it('misses of a thinned history what had to stay, seen or reported, and no more', async () => {
+  const { entries, store } = await place();
+  const ledger = new Ledger(2);
+  ledger.add(entries.slice(0, 3).map(({ id, sequence, kind }) => ({ machine: 'm', id, sequence, kind })));
+  const lost = async () => {
+    const repository = await Repository.open(store);
+    return (await ledger.check(repository, engine, [subject], new Random(1))).lost;
+  };
+  // The last one, which nobody reported, is seen here.
+  expect(await lost()).toEqual([]);
+  await store.delete(entries[3]!.key);
+  expect(await lost()).toEqual([entries[3]!.id]);
+  await store.delete(entries[2]!.key);
+  expect((await lost()).slice(0, 2)).toEqual([entries[3]!.id, entries[2]!.id]);
+});

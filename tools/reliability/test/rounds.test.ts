@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { gate } from '../../lab/src/gate.js';
 import { missingForKvm } from '../../lab/src/qemu/index.js';
 import { runRounds } from '../src/rounds.js';
-import { missingForSmallDisks } from '../src/small-disk.js';
+import { missingForSmallDisks } from '../../lab/src/small-disk.js';
 
 const rounds = Number(process.env['FITDOC_RELIABILITY_ROUNDS'] ?? 200);
 const seed = Number(process.env['FITDOC_RELIABILITY_SEED'] ?? Date.now() % 2 ** 32);
@@ -28,7 +28,7 @@ it(kvm.title(disks.title(title)), { timeout: LIMIT_MS }, async () => {
     },
   });
   tally.lines().forEach(say);
-  expect(tally.findings).toEqual([]);
+  expect(tally.findings, tally.lines().join('\n')).toEqual([]);
   expect(tally.lost).toBe(0);
   expect(tally.rounds).toBe(rounds);
   expect(tally.kills).toBe(rounds);
@@ -38,3 +38,27 @@ it(kvm.title(disks.title(title)), { timeout: LIMIT_MS }, async () => {
   if (!disks.skip) expect(tally.fulls).toBeGreaterThan(0);
   if (!kvm.skip) expect(tally.broughtBack).toBeGreaterThan(0);
 });
+
+const thinning = Math.ceil(rounds / 4);
+it(
+  kvm.title(`loses nothing that is kept in ${thinning} kills while checkpoints are merged away`),
+  {
+    timeout: thinning * 60_000,
+  },
+  async () => {
+    const tally = await runRounds({
+      rounds: thinning,
+      seed,
+      kvm: !kvm.skip,
+      smallDisks: !disks.skip,
+      keepLast: 6,
+    });
+    tally.lines().forEach(say);
+    expect(tally.findings, tally.lines().join('\n')).toEqual([]);
+    expect(tally.lost).toBe(0);
+    expect(tally.kills).toBe(thinning);
+    if (thinning < 10) return;
+    expect(tally.midThinning).toBeGreaterThan(0);
+    expect(tally.thinned).toBeGreaterThan(0);
+  },
+);

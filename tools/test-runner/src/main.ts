@@ -1,7 +1,8 @@
 // Runs everything that must hold: build, lint, types, package checks, every suite. Installs first what the
 // suites need beyond npm, where it may. Ends with one line: N passed, N failed, N skipped.
 import path from 'node:path';
-import { readReports, type SuiteCount } from './reports.js';
+import { again, type Unsteady } from './again.js';
+import { readReports, type Failure, type SuiteCount } from './reports.js';
 import { prerequisites } from './prerequisites.js';
 import { runStep, type StepResult } from './step.js';
 import { clearReports } from './workspaces.js';
@@ -32,13 +33,14 @@ async function main(): Promise<number> {
     await runStep(root, 'test', [...test, `--filter=!${XEN_SUITE}`]);
   }
   const suites = build.ok ? await readReports(root) : [];
-  return summarize(steps, suites, missing);
+  return summarize(steps, suites, missing, await again(root, suites));
 }
 
 function summarize(
   steps: readonly StepResult[],
   suites: readonly SuiteCount[],
   missing: readonly string[],
+  unsteady: readonly Unsteady[],
 ): number {
   const print = (line: string): boolean => process.stdout.write(`${line}\n`);
   print('');
@@ -49,10 +51,11 @@ function summarize(
   }
   for (const { suite, skips } of suites) for (const skip of skips) print(`not run ${suite}: ${skip}`);
   for (const each of missing) print(`could not be installed: ${each}`);
+  for (const { suite, failure } of unsteady)
+    print(told(`UNSTEADY (passed when run alone) ${suite}`, failure));
   // Last, where whoever looks at the end of a long log finds them.
   for (const { suite, failures } of suites) {
-    for (const { title, lines } of failures)
-      print([`FAILED ${suite}: ${title}`, ...lines.map((line) => `    ${line}`)].join('\n'));
+    for (const failure of failures) print(told(`FAILED ${suite}`, failure));
   }
   const sum = (of: (suite: SuiteCount) => number): number =>
     suites.reduce((total, suite) => total + of(suite), 0);
@@ -60,6 +63,10 @@ function summarize(
   const failed = sum((suite) => suite.failed) + steps.filter(({ ok }) => !ok).length;
   print(`${passed} passed, ${failed} failed, ${sum((suite) => suite.skipped)} skipped`);
   return failed === 0 ? 0 : 1;
+}
+
+function told(how: string, { title, lines }: Failure): string {
+  return [`${how}: ${title}`, ...lines.map((line) => `    ${line}`)].join('\n');
 }
 
 process.exitCode = await main();

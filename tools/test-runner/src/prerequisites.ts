@@ -13,6 +13,10 @@ const LABS: readonly Prerequisite[] = [
   { what: 'QEMU and guests', script: 'tools/lab/src/qemu/main.ts', command: ['install'] },
   { what: 'Xen in an emulator', script: 'tools/lab/src/xen/main.ts', command: ['install'] },
   { what: 'Ceph S3 gateway', script: 'tools/lab/src/ceph/main.ts', command: ['install'] },
+  { what: 'Libvirt', script: 'tools/lab/src/libvirt/main.ts', command: ['install'] },
+  { what: 'Faketime', script: 'tools/lab/src/faketime/main.ts', command: ['install'] },
+  { what: 'NBD tools', script: 'tools/lab/src/nbd/main.ts', command: ['install'] },
+  { what: 'Minimal Debians', script: 'tools/lab/src/debian/main.ts', command: ['install'] },
   { what: 'Chromium', script: 'tools/lab/src/chromium/main.ts', command: ['install'] },
 ];
 

@@ -5,6 +5,8 @@ import { glob } from './workspaces.js';
 
 export interface SuiteCount {
   readonly suite: string;
+  /** Its workspace. */
+  readonly folder: string;
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
@@ -15,6 +17,8 @@ export interface SuiteCount {
 
 export interface Failure {
   readonly title: string;
+  /** The test file; undefined where none can be named. */
+  readonly file?: string;
   /** What the runner said, without colours, one line each. */
   readonly lines: readonly string[];
 }
@@ -48,33 +52,40 @@ export async function readReports(root: string): Promise<SuiteCount[]> {
       scripts?: Record<string, string>;
     };
     if (!manifest.scripts?.['test']) continue;
-    counts.push(await readReport(manifest.name, path.join(folder, '.reports', 'vitest.json')));
+    counts.push(await readReport(manifest.name, folder));
   }
   return counts;
 }
 
-async function readReport(suite: string, file: string): Promise<SuiteCount> {
+/** Where a workspace's runner leaves its report. */
+export const reportOf = (folder: string) => path.join(folder, '.reports', 'vitest.json');
+
+/** The report of one workspace's last run. */
+export async function readReport(suite: string, folder: string): Promise<SuiteCount> {
   let report: VitestReport;
   try {
-    report = JSON.parse(await readFile(file, 'utf8')) as VitestReport;
+    report = JSON.parse(await readFile(reportOf(folder), 'utf8')) as VitestReport;
   } catch {
     const failures = [failure('no test report was written')];
-    return { suite, passed: 0, failed: 1, skipped: 0, skips: [], failures };
+    return { suite, folder, passed: 0, failed: 1, skipped: 0, skips: [], failures };
   }
-  const tests = report.testResults.flatMap((result) => result.assertionResults);
+  const tests = report.testResults.flatMap(({ name, assertionResults }) =>
+    assertionResults.map((each) => ({ ...each, file: name })),
+  );
   const skips = tests.filter(({ status }) => status !== 'passed' && status !== 'failed');
   const failures = tests
     .filter(({ status }) => status === 'failed')
-    .map(({ fullName, failureMessages }) => failure(fullName, failureMessages?.join('\n')));
+    .map(({ fullName, failureMessages, file }) => failure(fullName, failureMessages?.join('\n'), file));
   // A file that fails to load, or a hook that throws, has no failed test of its own.
   for (const result of report.testResults) {
     const counted = result.assertionResults.some(({ status }) => status === 'failed');
     if (result.status === 'failed' && !counted)
-      failures.push(failure(`${path.basename(result.name)} did not run`, result.message));
+      failures.push(failure(`${path.basename(result.name)} did not run`, result.message, result.name));
   }
   if (!report.success && failures.length === 0) failures.push(failure('the run failed outside its tests'));
   return {
     suite,
+    folder,
     passed: report.numPassedTests,
     failed: failures.length,
     skipped: skips.length,
@@ -83,9 +94,9 @@ async function readReport(suite: string, file: string): Promise<SuiteCount> {
   };
 }
 
-function failure(title: string, message = ''): Failure {
+function failure(title: string, message = '', file?: string): Failure {
   const lines = stripVTControlCharacters(message)
     .split('\n')
     .filter((line) => line.trim() !== '' && !line.includes('node_modules'));
-  return { title, lines: lines.slice(0, MESSAGE_LINES) };
+  return { title, ...(file !== undefined && { file }), lines: lines.slice(0, MESSAGE_LINES) };
 }

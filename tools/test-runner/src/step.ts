@@ -14,32 +14,35 @@ export interface StepResult {
 /** Lines of a failed step's log that are shown; the file has the rest. */
 const TAIL_LINES = 60;
 
-/** Runs a command with its output in a log file, and prints one line about it, or its tail when it failed. */
+/**
+ * Runs a command, in the repository's root or in `folder`, with its output in a log file, and prints one line about
+ * it, or its tail when it failed.
+ */
 export async function runStep(
   root: string,
   name: string,
   command: readonly string[],
-  env: NodeJS.ProcessEnv = {},
+  folder = root,
 ): Promise<StepResult> {
-  const folder = path.join(root, '.reports');
-  await mkdir(folder, { recursive: true });
-  const log = path.join(folder, `${name.replaceAll(/[^a-z0-9-]+/gi, '-')}.log`);
+  const reports = path.join(root, '.reports');
+  await mkdir(reports, { recursive: true });
+  const log = path.join(reports, `${name.replaceAll(/[^a-z0-9-]+/gi, '-')}.log`);
   const started = performance.now();
   process.stdout.write(`- ${name} ...\n`);
-  const code = await run(root, command, log, env);
+  const code = await run(folder, command, log);
   const seconds = Math.round((performance.now() - started) / 100) / 10;
   process.stdout.write(`  ${code === 0 ? 'ok' : 'FAILED'} ${name} (${seconds} s)\n`);
   if (code !== 0) process.stdout.write(`${await tail(log)}\n  whole log: ${path.relative(root, log)}\n`);
   return { name, ok: code === 0, seconds, log };
 }
 
-function run(root: string, command: readonly string[], log: string, env: NodeJS.ProcessEnv): Promise<number> {
+function run(folder: string, command: readonly string[], log: string): Promise<number> {
   const [file = '', ...args] = command;
   const output = createWriteStream(log);
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, {
-      cwd: root,
-      env: { ...process.env, FORCE_COLOR: '0', ...env },
+      cwd: folder,
+      env: { ...process.env, FORCE_COLOR: '0' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     child.stdout.pipe(output, { end: false });

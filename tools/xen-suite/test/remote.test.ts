@@ -54,7 +54,8 @@ onXen('fitdoc on another machine, over ssh by Remus', () => {
   it('says that the guest has crashed, and does not wait for it', async () => {
     await host.must(`xl sysrq ${GUEST} c; until xl list ${GUEST} | grep -q -- '---sc-'; do sleep 0.5; done`);
     const { code, err } = await fitdoc('save', location, '--store', store.here, ...settings);
-    expect(err).toContain('It crashed, was shut down');
+    expect(err).toContain('The guest has crashed.');
+    expect(err).toContain('MACHINE_NOT_RUNNING');
     expect(code).toBe(1);
   });
 });

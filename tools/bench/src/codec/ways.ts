@@ -88,6 +88,7 @@ export function xbzrle(trace: RamTrace): Way {
  */
 export function fitdoc(trace: RamTrace, codec: Codec, name: string, sink?: (bytes: Uint8Array) => void): Way {
   const image = MemoryImage.create({ pages: trace.memoryPages });
+  const into = new Uint8Array(MAX_BATCH_PAGES * PAGE_SIZE);
   const place = ({ gfns, pages }: TraceEpoch): void => {
     image.beginCapture();
     placePages(image, gfns, pages);
@@ -107,7 +108,7 @@ export function fitdoc(trace: RamTrace, codec: Codec, name: string, sink?: (byte
         await image.settle();
         const pending = image.pending();
         for (let at = 0; at < pending.length; at += MAX_BATCH_PAGES) {
-          const encoded = codec.encode(image.gather(pending.subarray(at, at + MAX_BATCH_PAGES)));
+          const encoded = codec.encode(image.gather(pending.subarray(at, at + MAX_BATCH_PAGES), { into }));
           bytes += encoded.bytes.length;
           sink?.(encoded.bytes);
         }
@@ -119,7 +120,8 @@ export function fitdoc(trace: RamTrace, codec: Codec, name: string, sink?: (byte
   };
 }
 
-function placePages(image: MemoryImage, gfns: Uint32Array, pages: Uint8Array): void {
+/** Writes pages into what the image lends, as a hypervisor does in a capture. */
+export function placePages(image: MemoryImage, gfns: Uint32Array, pages: Uint8Array): void {
   for (let index = 0; index < gfns.length;) {
     const start = gfns[index] as number;
     let count = 1;

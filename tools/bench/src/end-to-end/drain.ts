@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { release } from '../../../../packages/hypervisor-kvm/src/session/release.js';
+import { release } from '../../../../packages/qemu/src/session/release.js';
 import { run } from '../../../lab/src/shell.js';
 import type { Monitor } from './monitor.js';
 

@@ -1,11 +1,11 @@
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import { availableBytes } from '../available-memory.js';
 import type { BenchContext } from '../context.js';
 import type { Row } from '../section.js';
 import { median } from '../timing.js';
 import type { MockIncrement } from './mock-child.js';
+import { MockProcess } from './mock-process.js';
 
 const GIB = 2 ** 30;
 /** The same seed and working set at all sizes, and so the same dirty pages and the same words in them. */
@@ -45,8 +45,8 @@ export async function mockSizes(context: BenchContext): Promise<Row[]> {
 
 async function inTurns(context: BenchContext, reference: Size, other: Size): Promise<Row[]> {
   const directory = await context.temporaryDirectory();
-  const small = await Child.start(reference, path.join(directory, 'small'));
-  const large = await Child.start(other, path.join(directory, 'large'));
+  const small = await MockProcess.start(locationOf(reference), path.join(directory, 'small'));
+  const large = await MockProcess.start(locationOf(other), path.join(directory, 'large'));
   try {
     const samples: { small: MockIncrement; large: MockIncrement }[] = [];
     const rounds = context.quick ? 15 : 40;
@@ -97,52 +97,10 @@ function rowsOf(
   ];
 }
 
-/** A process of its own for each machine: what one leaves behind in memory is not the other's. */
-class Child {
-  private constructor(private readonly process: ChildProcess) {}
-
-  static async start({ memory, resident }: Size, directory: string): Promise<Child> {
-    await mkdir(directory);
-    // A little memory beside what is resident, as the working set must leave room.
-    const query = `memory=${Math.min(memory / 2 ** 20 + 16, 65_536)}M&resident=${resident / 2 ** 20}M`;
-    const child = new Child(
-      fork(path.join(import.meta.dirname, 'mock-child.ts'), [`mock:bench?${query}&${WORKLOAD}`, directory]),
-    );
-    await child.next();
-    return child;
-  }
-
-  increment(): Promise<MockIncrement> {
-    this.process.send('increment');
-    return this.next() as Promise<MockIncrement>;
-  }
-
-  async stop(): Promise<void> {
-    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
-    const exited = once(this.process, 'exit');
-    this.process.kill('SIGKILL');
-    await exited;
-  }
-
-  private async next(): Promise<unknown> {
-    const waiting = new AbortController();
-    const { signal } = waiting;
-    const ended = once(this.process, 'exit', { signal }).then(([code]) => {
-      throw new Error(`the process of a mock machine ended with ${String(code)}`);
-    });
-    ended.catch(() => undefined);
-    try {
-      const [message] = (await Promise.race([once(this.process, 'message', { signal }), ended])) as unknown[];
-      return message;
-    } finally {
-      waiting.abort();
-    }
-  }
-}
-
-async function availableBytes(): Promise<number> {
-  const text = await readFile('/proc/meminfo', 'utf8');
-  return Number(/MemAvailable:\s+(\d+) kB/.exec(text)?.[1] ?? 0) * 1024;
+function locationOf({ memory, resident }: Size): string {
+  // A little memory beside what is resident, as the working set must leave room.
+  const query = `memory=${Math.min(memory / 2 ** 20 + 16, 65_536)}M&resident=${resident / 2 ** 20}M`;
+  return `mock:bench?${query}&${WORKLOAD}`;
 }
 
 function label(bytes: number): string {

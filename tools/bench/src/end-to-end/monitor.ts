@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { QmpClient, type QmpEvent } from '../../../../packages/hypervisor-kvm/src/qmp/client.js';
-import { setCapabilities, setParameters } from '../../../../packages/hypervisor-kvm/src/session/settings.js';
+import type { QmpClient } from '../../../../packages/qemu/src/qmp/client.js';
+import { connectSocket } from '../../../../packages/qemu/src/qmp/socket.js';
+import type { QmpEvent } from '../../../../packages/qemu/src/qmp/transport.js';
+import { setCapabilities, setParameters } from '../../../../packages/qemu/src/session/settings.js';
 
 type Capabilities = Parameters<typeof setCapabilities>[1];
 
@@ -9,7 +11,7 @@ export class Monitor {
   private constructor(readonly qmp: QmpClient) {}
 
   static async connect(path: string): Promise<Monitor> {
-    return new Monitor((await QmpClient.connect(path)).client);
+    return new Monitor((await connectSocket(path)).client);
   }
 
   /** Gets QEMU ready to save itself or, with `colo`, to replicate itself, as fast as it can. */

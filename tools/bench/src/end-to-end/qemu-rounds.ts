@@ -76,6 +76,7 @@ async function ours(
 ): Promise<Increment[]> {
   const { hypervisor, rest } = await hypervisorFor(`kvm:${guest.qmpPath}`);
   const attached = await hypervisor.attach(rest, { config: plan.config });
+  guest.log(`limits of this attachment: ${attached.supports.limits.join(' ') || 'none'}`);
   const machine = new TeeMachine(attached, path.join(guest.directory, 'plain'));
   try {
     const protection = await engine.protect(machine, repository);

@@ -44,9 +44,12 @@ export function qemuRows(guest: string, samples: Samples, targets: Targets): Row
     against(saveBytes, plainBytes),
     against(plainBytes, bytes, all ? 0.15 : undefined),
   ];
-  for (const [name, share] of [
-    ['pause p50', 0.5],
-    ['pause p99', 0.99],
+  // On KVM nothing of ours is left in a pause; emulated, saving the devices waits for the emulator's own threads.
+  for (const [name, share, atMost] of [
+    ['pause p50', 0.5, all ? 1.1 : 1],
+    ['pause p90', 0.9, undefined],
+    ['pause p99', 0.99, all ? 1 : 0.5],
+    ['longest pause', 1, undefined],
   ] as const) {
     const least = row(
       name,
@@ -68,7 +71,7 @@ export function qemuRows(guest: string, samples: Samples, targets: Targets): Row
     );
     const paused = quantile(pauses, share);
     rows.push(saved, least, against(least, row(name, 'the same pause, plain pages', paused, 'ms')));
-    rows.push(against(least, row(name, 'fitdoc', paused, 'ms'), 1.3));
+    rows.push(against(least, row(name, 'fitdoc', paused, 'ms'), atMost));
   }
   const drainedPages = drained.slice(1).map(({ bytesBefore }) => bytesBefore / 4104);
   rows.push(row('dirty pages', 'COLO, receiver only drains, about', median(drainedPages), 'pages'));

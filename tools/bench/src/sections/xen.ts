@@ -5,6 +5,7 @@ import { compileContenders, createContenders } from '../scan/contenders.js';
 import type { Row, Section, Target } from '../section.js';
 import { median, pairedRatio } from '../timing.js';
 import { measureOnXen, type Measured, type Workload } from '../xen/measure.js';
+import { suspension } from '../xen/suspension.js';
 
 const SAVE = 'xl save';
 const REMUS = 'xl remus';
@@ -24,7 +25,7 @@ export const section: Section = {
   requires: () => missingForXen(),
   async run(context) {
     const measured = await measureOnXen(context, WORKLOADS);
-    const rows = measured.flatMap(timeAndSize);
+    const rows = measured.flatMap((each) => [...timeAndSize(each), ...suspension(each)]);
     for (const { workload, remus } of measured) {
       const bitmaps = remus.map((each) => each.bitmap);
       const pages = remus.reduce((sum, each) => sum + each.pages, 0);

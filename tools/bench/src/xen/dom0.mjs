@@ -12,8 +12,8 @@ const machine = await hypervisor.attach(domain);
 const protection = await engine.protect(machine, repository, { resume: 'never' });
 const costs = [];
 for await (const { entry, cost } of protection.run({ everyMs: 500, count: count + 1 })) {
-  const { pauseMs, captureMs, commitMs, dirtyPages } = cost;
-  costs.push({ pauseMs, tookMs: captureMs + commitMs, dirtyPages, bytes: entry.bytes });
+  const { pauseMs, pausePhases, captureMs, commitMs, dirtyPages } = cost;
+  costs.push({ pauseMs, pausePhases, tookMs: captureMs + commitMs, dirtyPages, bytes: entry.bytes });
 }
 await machine.detach();
 await engine.close();

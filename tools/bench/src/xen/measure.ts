@@ -12,6 +12,8 @@ export interface Workload {
 
 export interface IncrementCost {
   readonly pauseMs: number;
+  /** The steps of the pause, and `request` before it; milliseconds. */
+  readonly pausePhases: Readonly<Record<string, number>>;
   /** From the request to the durable checkpoint. */
   readonly tookMs: number;
   readonly dirtyPages: number;

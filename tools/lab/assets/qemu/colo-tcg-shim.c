@@ -3,9 +3,10 @@
  *
  * While COLO saves the devices, TCG's dirty-log hook waits for work on the vCPU threads with a condition
  * variable and QEMU's big lock, which that thread does not hold. A wait gives the lock back "re-acquired", so
- * the thread then deadlocks on itself. Here such a wait becomes: take the lock, wait a moment, release it;
- * the caller re-checks its predicate anyway. Waits by the owner of the mutex go through untouched. KVM never
- * installs that hook, and no QEMU in production needs this.
+ * the thread then deadlocks on itself. Here such a wait becomes a moment's sleep; the caller re-checks its
+ * predicate anyway. It is without the lock, which a vCPU thread may hold until the waiting thread goes on (seen
+ * on QEMU 10.0). Waits by the owner of the mutex go through untouched. KVM never installs that hook, and no QEMU
+ * in production needs this.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,23 +23,11 @@ static long thread_id(void) {
   return cached;
 }
 
-static int brief_wait(pthread_cond_t *condition, pthread_mutex_t *mutex) {
-  struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_nsec += 400 * 1000;
-  if (until.tv_nsec >= 1000000000L) {
-    until.tv_sec++;
-    until.tv_nsec -= 1000000000L;
-  }
-  pthread_mutex_lock(mutex);
-  pthread_cond_timedwait(condition, mutex, &until);
-  pthread_mutex_unlock(mutex);
-  return 0;
-}
-
 int pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex) {
   static wait_function *original;
   if (!original) original = (wait_function *)dlvsym(RTLD_NEXT, "pthread_cond_wait", "GLIBC_2.3.2");
   if (mutex->__data.__owner == thread_id()) return original(condition, mutex);
-  return brief_wait(condition, mutex);
+  const struct timespec moment = {0, 400 * 1000};
+  nanosleep(&moment, 0);
+  return 0;
 }

@@ -2,8 +2,9 @@
 # PID 1 of the dom0 initramfs (busybox): brings Xen's services up, then runs jobs from the shared folder.
 # A page fault of a PV kernel takes the emulator a tenth of a millisecond: programs keep the memory they have.
 export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4000000000 MALLOC_TOP_PAD_=1000000
-export PATH=/usr/lib/xen-4.17/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
-export LD_LIBRARY_PATH=/usr/lib/xen-4.17/lib/x86_64-linux-gnu HOME=/root
+tools=$(echo /usr/lib/xen-*)
+export PATH=$tools/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+export LD_LIBRARY_PATH=$tools/lib/x86_64-linux-gnu HOME=/root
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev

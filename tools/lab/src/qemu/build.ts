@@ -61,6 +61,14 @@ export async function buildInitramfs(added: readonly ArchiveFile[] = []): Promis
   return join(directory, 'initramfs.cpio');
 }
 
+/** Builds a guest program from one of the assets; its content, for an initramfs. */
+export async function buildProgram(source: string): Promise<Uint8Array> {
+  const directory = await cached(`program-${await fingerprint([source, 'heart.h'])}`, async (work) => {
+    await run('gcc', ['-O2', '-static', '-o', join(work, 'program'), join(assetDirectory, source)]);
+  });
+  return readFile(join(directory, 'program'));
+}
+
 /** Builds the library that QEMU needs preloaded for COLO under software emulation; see its source. */
 export async function buildColoShim(): Promise<string> {
   const directory = await cached(`colo-shim-${await fingerprint(['colo-tcg-shim.c'])}`, async (work) => {

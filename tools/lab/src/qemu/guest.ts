@@ -10,8 +10,15 @@ import { guestKernel } from './install.js';
 
 export interface GuestOptions {
   readonly accel: 'kvm' | 'tcg';
-  /** `linux`: Debian's kernel and busybox; `firmware`: the bare-metal guest. Default: linux under tcg, else firmware. */
-  readonly guest?: 'linux' | 'firmware';
+  /** The QEMU to start: a program, as `otherQemu` names them. Default: the system's. */
+  readonly qemu?: string;
+  /** More of the accelerator's own options, `dirty-ring-size=4096`. */
+  readonly accelOptions?: string;
+  /**
+   * `linux`: Debian's kernel and busybox; `firmware`: the bare-metal guest; `bare`: what QEMU starts by itself.
+   * Default: linux under tcg, else firmware.
+   */
+  readonly guest?: 'linux' | 'firmware' | 'bare';
   /** KiB of main memory. Default 64 MiB for firmware; 128 MiB and 8 KiB for Linux (see the README of the lab). */
   readonly memoryKib?: number;
   readonly cpus?: number;
@@ -30,6 +37,8 @@ export interface GuestOptions {
   };
   /** An initramfs from `buildInitramfs` in place of the plain one. */
   readonly initramfs?: string;
+  /** More of the Linux guest's command line. */
+  readonly commandLine?: string;
   /** Start with `-incoming defer`, as the target of a restore. */
   readonly incoming?: boolean;
   /** Preload the work-around that COLO needs under tcg. Default: under tcg yes. */
@@ -63,7 +72,7 @@ export async function startGuest(options: GuestOptions): Promise<RunningGuest> {
   const preload = (options.shim ?? options.accel === 'tcg') ? { LD_PRELOAD: await buildColoShim() } : {};
   const args = [...(await machineArguments(options)), '-qmp', `unix:${qmpPath},server=on,wait=off`];
   args.push('-chardev', `file,id=console,path=${serialPath}`, '-serial', 'chardev:console');
-  const child = spawn('qemu-system-x86_64', args, {
+  const child = spawn(options.qemu ?? 'qemu-system-x86_64', args, {
     cwd: directory,
     stdio: ['ignore', log.fd, log.fd],
     env: { ...process.env, ...preload },
@@ -94,20 +103,26 @@ export async function startGuest(options: GuestOptions): Promise<RunningGuest> {
 async function machineArguments(options: GuestOptions): Promise<string[]> {
   const guest = options.guest ?? (options.accel === 'tcg' ? 'linux' : 'firmware');
   const memory = options.memoryKib ?? (guest === 'linux' ? 128 * 1024 + 8 : 64 * 1024);
-  const args = ['-accel', options.accel, '-machine', options.machine ?? 'pc', '-m', `${memory}K`];
+  const accelerator = [options.accel, options.accelOptions].filter((each) => each !== undefined).join(',');
+  const args = ['-accel', accelerator, '-machine', options.machine ?? 'pc', '-m', `${memory}K`];
   args.push('-smp', String(options.cpus ?? 1), '-nodefaults', '-display', 'none');
   if (options.name !== undefined) args.push('-name', options.name);
   if (options.uuid !== undefined) args.push('-uuid', options.uuid);
   if (options.incoming === true) args.push('-incoming', 'defer');
   if (guest === 'firmware') args.push('-bios', await buildFirmware(options.firmwareHeart));
-  else args.push(...(await linuxArguments(options)));
+  else if (guest === 'linux') args.push(...(await linuxArguments(options)));
   return [...args, ...(options.extraArgs ?? [])];
 }
 
-async function linuxArguments({ heart = {}, cpus = 1, initramfs }: GuestOptions): Promise<string[]> {
+async function linuxArguments({
+  heart = {},
+  cpus = 1,
+  initramfs,
+  commandLine: more = '',
+}: GuestOptions): Promise<string[]> {
   const { workers = cpus, mib = 16, pages = 200, ms = 100 } = heart;
   const settings = `heart.workers=${workers} heart.mib=${mib} heart.pages=${pages} heart.ms=${ms}`;
-  const commandLine = `console=ttyS0 quiet loglevel=1 panic=1 random.trust_cpu=on ${settings}`;
+  const commandLine = `console=ttyS0 quiet loglevel=1 panic=1 random.trust_cpu=on ${settings} ${more}`;
   const image = initramfs ?? (await buildInitramfs());
   return ['-kernel', await guestKernel(), '-initrd', image, '-append', commandLine];
 }

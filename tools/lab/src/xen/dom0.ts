@@ -11,12 +11,12 @@ import {
   copyFileSync,
   realpathSync,
 } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { readFileSync } from 'node:fs';
 import { packInitramfs } from './cpio.js';
 import { unpackKernel } from './kernel.js';
-import { packageFile } from './packages.js';
+import { packageFile, packageName, type XenRelease } from './packages.js';
 import { assets } from './paths.js';
 import { run } from './run.js';
 
@@ -29,6 +29,8 @@ const MODULES = [
   ...['9pnet', '9pnet_virtio', '9p', 'netfs', 'fscache'],
   ...['failover', 'net_failover', 'virtio_net'],
 ];
+/** What the test guest needs for an emulated IDE disk. */
+const DISK_MODULES = ['scsi_common', 'scsi_mod', 'libata', 'ata_piix', 'sd_mod'];
 const FOLDERS = [
   ...[
     'bin',
@@ -47,15 +49,7 @@ const FOLDERS = [
     'usr/bin',
     'usr/sbin',
   ],
-  ...[
-    'usr/lib64',
-    `usr/${LIBRARIES}`,
-    LIBRARIES,
-    'var/lib/xen',
-    'var/log/xen',
-    'usr/lib/xen-4.17/lib',
-    'lib/modules',
-  ],
+  ...['usr/lib64', `usr/${LIBRARIES}`, LIBRARIES, 'var/lib/xen', 'var/log/xen', 'lib/modules'],
 ];
 
 /** The files that QEMU boots. */
@@ -65,11 +59,15 @@ export interface BootFiles {
   readonly initramfs: string;
 }
 
-function unpackPackages(packages: string, into: string): void {
-  for (const name of readdirSync(packages)) {
-    if (name.endsWith('.deb') && !name.startsWith('linux-image'))
-      run('dpkg-deb', ['-x', join(packages, name), into]);
+function unpackPackages(packages: readonly string[], into: string): void {
+  for (const file of packages) {
+    if (!packageName(file).startsWith('linux-image')) run('dpkg-deb', ['-x', file, into]);
   }
+}
+
+/** Where a release's tools are. */
+function toolsOf(xen: XenRelease): string {
+  return `usr/lib/xen-${xen}`;
 }
 
 function unpackKernelPackage(file: string, into: string, patterns: string[]): void {
@@ -88,19 +86,23 @@ function bootImage(folder: string): string {
   return filesBelow(join(folder, 'boot')).find((path) => basename(path).startsWith('vmlinuz-'))!;
 }
 
-function copyPrograms(unpacked: string, root: string): void {
-  copyFileSync(realpathSync(join(unpacked, LIBRARIES, LOADER)), join(root, 'usr/lib64', LOADER));
-  for (const folder of [LIBRARIES, `usr/${LIBRARIES}`]) {
+function copyPrograms(unpacked: string, root: string, xen: XenRelease): void {
+  // As Debian had it until usr-merge's end, and since then: of a library in both places it is the newer that counts.
+  const folders = [LIBRARIES, `usr/${LIBRARIES}`];
+  for (const folder of folders) {
+    const loader = join(unpacked, folder, LOADER);
+    if (existsSync(loader)) copyFileSync(realpathSync(loader), join(root, 'usr/lib64', LOADER));
     for (const name of readdirSync(join(unpacked, folder)).filter((each) => SHARED_LIBRARY.test(each))) {
       cpSync(join(unpacked, folder, name), join(root, 'usr', LIBRARIES, name), { verbatimSymlinks: true });
     }
   }
-  const tools = 'usr/lib/xen-4.17';
+  const tools = toolsOf(xen);
   cpSync(join(unpacked, tools, 'bin'), join(root, tools, 'bin'), { recursive: true, verbatimSymlinks: true });
   rmSync(join(root, tools, 'bin/oxenstored'), { force: true });
   // As Debian has it; ssh gives its commands no other path.
   symlinkSync(`/${tools}/bin/xl`, join(root, 'usr/sbin/xl'));
   const libraries = join(tools, LIBRARIES);
+  mkdirSync(join(root, tools, 'lib'));
   cpSync(join(unpacked, libraries), join(root, libraries), { recursive: true, verbatimSymlinks: true });
   for (const name of readdirSync(join(unpacked, 'usr/bin')).filter((each) => each.startsWith('xenstore'))) {
     cpSync(join(unpacked, 'usr/bin', name), join(root, 'usr/bin', name), { verbatimSymlinks: true });
@@ -113,25 +115,46 @@ function copyPrograms(unpacked: string, root: string): void {
   }
 }
 
-function copyModules(kernel: string, root: string): void {
-  const modules = filesBelow(kernel).filter((path) => path.endsWith('.ko'));
-  mkdirSync(join(root, 'lib/modules/all'));
-  for (const name of MODULES) {
-    const file = modules.find((path) => basename(path) === `${name}.ko`);
-    if (file) copyFileSync(file, join(root, 'lib/modules/all', `${name}.ko`));
+/** QEMU as libxl starts it for an HVM guest, with what it reads: a BIOS, option ROMs, and keymaps even without a screen. */
+function copyDeviceModel(unpacked: string, root: string, xen: XenRelease): void {
+  const files = [
+    'usr/libexec/xen-qemu-system-i386',
+    join(toolsOf(xen), 'boot/hvmloader'),
+    'usr/share/seabios/bios-256k.bin',
+    'usr/share/qemu/keymaps',
+    ...['linuxboot', 'linuxboot_dma', 'multiboot', 'kvmvapic'].map((name) => `usr/share/qemu/${name}.bin`),
+  ];
+  for (const file of files) {
+    mkdirSync(dirname(join(root, file)), { recursive: true });
+    cpSync(join(unpacked, file), join(root, file), { recursive: true, dereference: true });
   }
 }
 
-/** The initramfs of the test guest: one program, see assets/xen/guest.c. */
-function guestInitramfs(work: string): Buffer {
-  const root = join(work, 'guest');
+function copyModules(kernel: string, names: readonly string[], into: string): void {
+  const modules = filesBelow(kernel).filter((path) => path.endsWith('.ko'));
+  mkdirSync(into, { recursive: true });
+  for (const name of names) {
+    const file = modules.find((path) => basename(path) === `${name}.ko`);
+    if (file) copyFileSync(file, join(into, `${name}.ko`));
+  }
+}
+
+/** The initramfs of the test guest: one program, see assets/xen/guest.c, and the modules that it is to load. */
+function guestInitramfs(work: string, kernel: string, modules: readonly string[]): Buffer {
+  const root = mkdtempSync(join(work, 'guest-'));
   mkdirSync(join(root, 'dev'), { recursive: true });
+  copyModules(kernel, modules, join(root, 'modules'));
   run('gcc', ['-O2', '-static', '-s', '-o', join(root, 'init'), join(assets, 'guest.c')]);
   return gzipSync(packInitramfs(root), { level: 9 });
 }
 
-/** Builds what QEMU boots, into `target`; work files vanish. Requires the packages that `fetchPackages` got. */
-export function buildDom0(packages: string, target: string, log: (line: string) => void): BootFiles {
+/** Builds what QEMU boots, into `target`, of the packages that `fetchPackages` got; work files vanish. */
+export function buildDom0(
+  xen: XenRelease,
+  packages: readonly string[],
+  target: string,
+  log: (line: string) => void,
+): BootFiles {
   const work = mkdtempSync(join(target, 'work-'));
   try {
     const [unpacked, big, small, root] = ['unpacked', 'kernel', 'guest-kernel', 'root'].map((each) =>
@@ -153,16 +176,19 @@ export function buildDom0(packages: string, target: string, log: (line: string) 
     ];
     const isStandard = (name: string) => name.startsWith('linux-image') && !isCloud(name);
     unpackKernelPackage(packageFile(packages, isStandard), big, ['./boot/vmlinuz-*', ...modules]);
-    unpackKernelPackage(packageFile(packages, isCloud), small, ['./boot/vmlinuz-*']);
+    const disks = DISK_MODULES.map((name) => `*/${name}.ko`);
+    unpackKernelPackage(packageFile(packages, isCloud), small, ['./boot/vmlinuz-*', ...disks]);
     log('building dom0');
     for (const folder of FOLDERS) mkdirSync(join(root, folder), { recursive: true });
     symlinkSync('/run', join(root, 'var/run'));
     symlinkSync('/run/lock', join(root, 'var/lock'));
     symlinkSync('usr/lib64', join(root, 'lib64'));
-    copyPrograms(unpacked, root);
-    copyModules(big, root);
+    copyPrograms(unpacked, root, xen);
+    copyDeviceModel(unpacked, root, xen);
+    copyModules(big, MODULES, join(root, 'lib/modules/all'));
     copyFileSync(bootImage(small), join(root, 'boot/guest-kernel'));
-    writeFileSync(join(root, 'boot/guest-initramfs'), guestInitramfs(work));
+    writeFileSync(join(root, 'boot/guest-initramfs'), guestInitramfs(work, small, []));
+    writeFileSync(join(root, 'boot/guest-initramfs-disk'), guestInitramfs(work, small, DISK_MODULES));
     copyFileSync(join(assets, 'sshd_config'), join(root, 'etc/sshd_config'));
     copyFileSync(join(assets, 'dom0-init.sh'), join(root, 'init'));
     chmodSync(join(root, 'init'), 0o755);
@@ -173,7 +199,7 @@ export function buildDom0(packages: string, target: string, log: (line: string) 
     );
     writeFileSync(join(root, 'etc/group'), 'root:x:0:\nsshd:x:1:\n');
     const files = bootFiles(target);
-    writeFileSync(files.hypervisor, gunzipSync(readFileSync(join(unpacked, 'boot/xen-4.17-amd64.gz'))));
+    writeFileSync(files.hypervisor, gunzipSync(readFileSync(join(unpacked, `boot/xen-${xen}-amd64.gz`))));
     writeFileSync(files.kernel, unpackKernel(bootImage(big)));
     writeFileSync(files.initramfs, packInitramfs(root));
     return files;

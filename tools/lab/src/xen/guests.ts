@@ -1,19 +1,24 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { XenHost } from './host.js';
 
 export interface GuestOptions {
   readonly name: string;
-  readonly type: 'pv' | 'pvh';
-  /** MiB; the smallest that boots the kernel used is 80. */
+  readonly type: 'pv' | 'pvh' | 'hvm';
+  /** MiB. Default 80, the smallest that boots the kernel used; with a device model 96. */
   readonly memory?: number;
   /** Pages of the field that the guest proves. Default 512. */
   readonly pages?: number;
-  /** MiB to which it gives memory back once it has booted. Default 70: fewer pages to move, and holes among them. */
+  /**
+   * MiB to which it gives memory back once it has booted. Default 70: fewer pages to move, and holes among them; an
+   * HVM guest keeps all.
+   */
   readonly balloon?: number;
   /** Microseconds between two rewritten pages. Default 20,000. */
   readonly stepMicroseconds?: number;
+  /** What xl does when it crashes (on_crash). Default `preserve`. */
+  readonly onCrash?: 'preserve' | 'restart';
 }
 
 /** What the guest said of itself. */
@@ -26,27 +31,56 @@ export interface GuestWord {
   readonly gapMs: number;
 }
 
+/** Blocks of the disk that an HVM guest reads by DMA. */
+const DISK_BLOCKS = 256;
+
+/** What an HVM guest needs besides: a device model without a screen, and a disk that it emulates. */
+function deviceLines(name: string): string[] {
+  // xl's own disks want scripts that dom0 has not; several copies of a guest may read the same file.
+  const drive = `file=/run/${name}.disk,if=ide,index=0,media=disk,format=raw,file.locking=off`;
+  return [
+    ...['vga = "none"', 'vnc = 0', 'usb = 0', `serial = "file:/host/log/${name}-serial.log"`],
+    `device_model_args_hvm = ["-drive", "${drive}"]`,
+  ];
+}
+
+/** Writes the disk of an HVM guest: each word holds its block's number in the upper half, its own in the lower. */
+async function makeDisk(host: XenHost, name: string): Promise<void> {
+  const words = new Uint32Array(DISK_BLOCKS * 1024);
+  for (let index = 0; index < words.length; index += 2) {
+    words[index] = (index / 2) % 512;
+    words[index + 1] = Math.floor(index / 1024);
+  }
+  writeFileSync(join(host.shared, `${name}.disk`), words);
+  await host.must(`mv /host/${name}.disk /run/${name}.disk`);
+}
+
 /** Creates a test guest and waits until it has swept its memory once. */
 export async function createGuest(host: XenHost, options: GuestOptions): Promise<void> {
-  const { name, type, memory = 80, balloon = 70, pages = 512, stepMicroseconds = 20_000 } = options;
+  const { name, type, pages = 512, stepMicroseconds = 20_000, onCrash = 'preserve' } = options;
+  const hvm = type === 'hvm';
+  const { memory = hvm ? 96 : 80, balloon = hvm ? 96 : 70 } = options;
+  if (hvm) await makeDisk(host, name);
+  const further = hvm ? ` disk=${DISK_BLOCKS} xen_emul_unplug=never` : '';
   const lines = [
     `name = "${name}"`,
     `type = "${type}"`,
     'kernel = "/boot/guest-kernel"',
-    'ramdisk = "/boot/guest-initramfs"',
-    `extra = "console=hvc0 loglevel=4 sysrq_always_enabled pages=${pages} step=${stepMicroseconds}"`,
+    `ramdisk = "/boot/guest-initramfs${hvm ? '-disk' : ''}"`,
+    `extra = "console=hvc0 loglevel=4 sysrq_always_enabled pages=${pages} step=${stepMicroseconds}${further}"`,
     `memory = ${memory}`,
     `maxmem = ${memory}`,
     'vcpus = 1',
-    // Whether xl still acts on a crash depends on whether it saw a suspend before.
-    'on_crash = "preserve"',
+    `on_crash = "${onCrash}"`,
     // Without it, QEMU's mistaken rdtscp intercept ends the guest.
-    ...(type === 'pvh' ? ['tsc_mode = "native"'] : []),
+    ...(type === 'pv' ? [] : ['tsc_mode = "native"']),
+    ...(hvm ? deviceLines(name) : []),
   ];
   await host.must(
     `cat > /run/${name}.cfg <<'CFG'\n${lines.join('\n')}\nCFG\nrm -f /host/log/guest-${name}.log\nxl create -q /run/${name}.cfg`,
   );
-  await waitForSweeps(host, name, 1);
+  // The firmware reads an HVM guest's kernel byte by byte.
+  await waitForSweeps(host, name, 1, hvm ? 400_000 : undefined);
   await host.must(
     `xl mem-set ${name} ${balloon}; until [ "$(xl list ${name} | awk 'END { print $3 }')" -le ${balloon} ]; do sleep 0.5; done`,
   );

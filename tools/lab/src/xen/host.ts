@@ -14,11 +14,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { emulatorParameters } from './emulator.js';
 import { installXen } from './install.js';
+import type { XenRelease } from './packages.js';
 import { cacheFolder } from './paths.js';
 import { hasProgram } from './run.js';
 import { freePort, prepareSsh, SSH_CONFIG } from './ssh.js';
 
 export interface XenHostOptions {
+  /** Default 4.17, which Debian 12 has. */
+  readonly release?: XenRelease;
   /** Memory of the emulated machine, MiB. Default 2048. */
   readonly memory?: number;
   /** Memory of dom0, MiB. Default 1024. */
@@ -50,7 +53,7 @@ export class XenHost {
 
   /** Installs what is missing, boots, and resolves when dom0 takes jobs. Always `stop` it. */
   static async start(options: XenHostOptions = {}): Promise<XenHost> {
-    const files = installXen(options.log);
+    const files = await installXen(options.release ?? '4.17', options.log);
     const folder = mkdtempSync(join(cacheFolder('runs'), 'run-'));
     mkdirSync(join(folder, 'shared/jobs'), { recursive: true });
     const sshPort = await freePort();

@@ -8,5 +8,5 @@ export {
   type GuestWord,
 } from './guests.js';
 export { XenHost, type JobResult, type XenHostOptions } from './host.js';
-export { installXen } from './install.js';
+export { installXen, missingForRelease } from './install.js';
 export { missingForXen } from './packages.js';

@@ -27,8 +27,8 @@ export function withGuest(): void {
 }
 
 /** A folder of this machine that dom0 sees as `path`, for a repository that both use. */
-export function sharedFolder(name: string): { readonly here: string; readonly inDom0: string } {
-  return { here: join(host.shared, name), inDom0: `/host/${name}` };
+export function sharedFolder(name: string, on = host): { readonly here: string; readonly inDom0: string } {
+  return { here: join(on.shared, name), inDom0: `/host/${name}` };
 }
 
 /** Where a guest is, from outside of dom0, and what the adapter must know to get there. */

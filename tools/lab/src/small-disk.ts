@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, statfs } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -45,15 +45,16 @@ export class SmallDisk {
     return new SmallDisk(place, mebibytes);
   }
 
-  /** Leaves about `slack` bytes free. */
+  /** Leaves about `slack` bytes free, and never makes the disk larger than it was mounted. */
   async fill(slack: number): Promise<void> {
-    // What is written while this looks may leave less room than asked for, and then the size is refused.
-    for (let attempt = 0; ; attempt++) {
-      const used = await this.used();
+    // A size below what is in use is refused, and who writes may write more than the slack before it is set.
+    const whole = this.mebibytes * 1024;
+    for (let more = 0; ; more = 2 * more || 64) {
+      const size = Math.min(whole, Math.ceil(((await this.used()) + slack) / 1024) + more);
       try {
-        return await this.#resize(`${Math.ceil((used + slack) / 1024) + attempt * 64}k`);
+        return await this.#resize(`${size}k`);
       } catch (error) {
-        if (attempt === 20) throw error;
+        if (size === whole) throw error;
       }
     }
   }
@@ -74,6 +75,17 @@ export class SmallDisk {
   }
 
   async #resize(size: string): Promise<void> {
-    await execute('mount', ['-o', `remount,size=${size}`, this.path]);
+    try {
+      await execute('mount', ['-o', `remount,size=${size}`, this.path]);
+    } catch (cause) {
+      throw new Error(`${this.path} cannot be resized to ${size}: ${await this.#state()}`, { cause });
+    }
+  }
+
+  /** For mount's words are the same for a disk that is gone and one that holds more than the new size. */
+  async #state(): Promise<string> {
+    const table = await readFile('/proc/self/mountinfo', 'utf8');
+    const line = table.split('\n').find((each) => each.split(' ')[4] === this.path);
+    return line === undefined ? 'it is not mounted' : `${await this.used()} bytes are in use of ${line}`;
   }
 }

@@ -1,0 +1,50 @@
+import { missingForKvm } from '../../../lab/src/qemu/index.js';
+import { availableBytes } from '../available-memory.js';
+import { loadRow } from '../end-to-end/load.js';
+import { instantRows } from '../instant/rows.js';
+import { makeSubject, neededBytes, type Size, type Subject } from '../instant/subject.js';
+import { inTurns } from '../instant/turns.js';
+import type { Row, Section } from '../section.js';
+
+const SIZES: readonly Size[] = [
+  { name: 'KVM 192 MiB', mebibytes: 192 },
+  { name: 'KVM 1 GiB', mebibytes: 1024 },
+  { name: 'KVM 4 GiB', mebibytes: 4096 },
+];
+/** Milliseconds that each request to the store takes more. */
+const DELAYS = [0, 2, 10];
+
+export const section: Section = {
+  name: 'instant',
+  title: 'Restores whose guest runs before its memory is there, against full ones',
+  requires: missingForKvm,
+  async run(context) {
+    const before = loadRow('before');
+    const subjects: Subject[] = [];
+    const skipped: Row[] = [];
+    for (const size of wantedSizes(context.quick)) {
+      const [free, needed] = [await availableBytes(), neededBytes(size)];
+      if (free < needed) {
+        const why = `${mebibytes(needed)} of memory are needed and ${mebibytes(free)} are available`;
+        context.log(`SKIPPED ${size.name}: ${why}`);
+        skipped.push({ name: size.name, variant: `SKIPPED: ${why}`, value: NaN, unit: '' });
+        continue;
+      }
+      context.log(`${size.name}: taking a base and its increments`);
+      subjects.push(await makeSubject(size, await context.temporaryDirectory()));
+    }
+    const samples = await inTurns(subjects, DELAYS, context.quick ? 2 : 5, (message) => context.log(message));
+    return [...instantRows(samples), ...skipped, before, loadRow('after')];
+  },
+};
+
+/** INSTANT_SIZES=192,1024 takes some of them. */
+function wantedSizes(quick: boolean): readonly Size[] {
+  const named = process.env['INSTANT_SIZES']?.split(',').map(Number);
+  if (named !== undefined) return SIZES.filter((size) => named.includes(size.mebibytes));
+  return quick ? SIZES.slice(0, 2) : SIZES;
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)} MiB`;
+}
