@@ -79,6 +79,12 @@ export default tseslint.config(
       'no-restricted-properties': [
         'error',
         { object: 'process', property: 'exit', message: 'A library throws; the app decides.' },
+        {
+          object: 'AbortSignal',
+          property: 'any',
+          message:
+            'Node.js 20 loses time-outs in it: linkSignals, withLinkedSignal, withPatience of @fitdoc/interface.',
+        },
       ],
     },
   },

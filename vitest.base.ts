@@ -10,8 +10,8 @@ export function testConfig(overrides: TestOptions = {}): ViteUserConfig {
       reporters: ['default', ['json', { outputFile: '.reports/vitest.json' }]],
       pool: 'forks',
       maxWorkers: 2,
-      testTimeout: 120_000,
-      hookTimeout: 180_000,
+      testTimeout: 300_000,
+      hookTimeout: 300_000,
       ...overrides,
     },
   });
