@@ -112,7 +112,7 @@ test.each(['cancelled', 'failed'])(
   async (status) => {
     const { qmp, say } = fake();
     const { failed } = completed(qmp);
-    for (const each of ['active', 'cancelling', status]) say('MIGRATION', 1, { status: each });
+    for (const each of ['setup', 'active', 'cancelling', status]) say('MIGRATION', 1, { status: each });
     await expect(failed).rejects.toMatchObject({ code: 'CAPTURE_FAILED', retryable: true });
   },
 );
@@ -121,7 +121,20 @@ test('what ends COLO is no failure of the migration that began it', async () => 
   const { qmp, say } = fake();
   let told = false;
   completed(qmp).failed.catch(() => (told = true));
-  for (const status of ['active', 'colo', 'cancelled']) say('MIGRATION', 1, { status });
+  for (const status of ['setup', 'active', 'colo', 'cancelled']) say('MIGRATION', 1, { status });
   await Promise.resolve();
   expect(told).toBe(false);
+});
+
+test('what is still to be heard of an earlier migration is not the end of the next', async () => {
+  const { qmp, say } = fake();
+  let over = false;
+  const { seen, failed } = completed(qmp);
+  void seen.then(() => (over = true));
+  failed.catch(() => (over = true));
+  for (const status of ['completed', 'cancelled', 'setup', 'active']) say('MIGRATION', 1, { status });
+  await Promise.resolve();
+  expect(over).toBe(false);
+  say('MIGRATION', 2, { status: 'completed' });
+  await seen;
 });

@@ -23,9 +23,9 @@ export interface Completion {
 }
 
 /**
- * Waits for the end of a migration by QEMU's events, which the capability `events` turns on. COLO that has begun and
- * that somebody then cancelled ends as `completed` as well: that is not this. One that is cancelled when its last byte
- * is out resumes the guest by itself, before anybody waits for that.
+ * Waits for the end of the next migration by QEMU's events, which the capability `events` turns on: call it before
+ * `migrate`. COLO that has begun and that somebody then cancelled ends as `completed` as well: that is not this. One
+ * that is cancelled when its last byte is out resumes the guest by itself, before anybody waits for that.
  */
 export function completed(qmp: QmpClient): Completion {
   let end = (): void => undefined;
@@ -34,9 +34,13 @@ export function completed(qmp: QmpClient): Completion {
   // Nobody may be waiting for it yet, or ever.
   failed.catch(() => undefined);
   const seen = new Promise<void>((resolve) => {
+    let begun = false;
     end = qmp.onEvent(({ name, data }) => {
       if (name !== 'MIGRATION') return;
       const { status } = data;
+      // Of the migration before this one there may still be word on its way.
+      begun ||= status === 'setup';
+      if (!begun) return;
       if (status === 'colo' || status === 'completed') end();
       if (status === 'completed') resolve();
       else if (status === 'cancelled' || status === 'failed') fail(notCompleted(status));

@@ -67,6 +67,8 @@ export class Session {
   private constructor(
     private readonly parts: SessionParts,
     private readonly link: Link,
+    /** Watched from before the migration begins: a small guest's can be over before the first capture reads on. */
+    private readonly completion: Completion,
   ) {
     this.standing = parts.standing;
   }
@@ -78,7 +80,7 @@ export class Session {
   static async start(parts: SessionParts, signal: AbortSignal): Promise<Session> {
     parts.pauses.begin();
     const link = await openLink(parts.qmp, parts.config, signal);
-    const session = new Session(parts, link);
+    const session = new Session(parts, link, completed(parts.qmp));
     try {
       await parts.qmp.execute('migrate', { uri: link.uri }, { signal }).catch(async (error: unknown) => {
         await link.refused();
@@ -141,6 +143,7 @@ export class Session {
   async end(): Promise<Released> {
     const keepStopped = this.standing || this.parts.pauses.undone() !== undefined;
     this.stage = 'over';
+    this.completion.end();
     this.parts.reads?.(undefined, false);
     const close = async (): Promise<void> => {
       await this.channel?.close();
@@ -180,7 +183,6 @@ export class Session {
     budget?: PauseBudget,
     inPause?: InPause,
   ): Promise<Captured> {
-    const completion = completed(this.parts.qmp);
     try {
       const converging = new Convergence(this.parts, budget);
       const devices = await this.read(to, signal, converging);
@@ -191,7 +193,7 @@ export class Session {
         if (inPause) throw notRunning(state);
         return await this.ofStanding(devices, state, await converging.notes);
       }
-      if (!(await this.goOn(completion, signal, inPause)))
+      if (!(await this.goOn(this.completion, signal, inPause)))
         return await this.coloNeverBegan(devices, await converging.notes);
       const { colo } = this.parts;
       this.stage = colo ? 'checkpoints' : 'over';
@@ -199,7 +201,7 @@ export class Session {
       else await this.channel!.close();
       return this.captured('full', devices, {}, await converging.notes);
     } finally {
-      completion.end();
+      this.completion.end();
     }
   }
 
