@@ -61,6 +61,21 @@ test('connects, learns the version and runs commands', async () => {
   client.close();
 });
 
+test('hears the last word of a QEMU that ends while it is written to', async () => {
+  await serve(() => undefined);
+  const { client } = await connectSocket(path);
+  const events: string[] = [];
+  client.onEvent(({ name }) => events.push(name));
+  const [socket] = sockets;
+  const writing = new Promise((resolve) =>
+    socket!.once('close', () => resolve(client.execute('query-x').catch((error: unknown) => error))),
+  );
+  socket!.write('{"event": "SHUTDOWN", "data": {"guest": true}}\r\n');
+  socket!.destroySoon();
+  expect(await writing).toEqual(coded('MACHINE_GONE'));
+  expect(events).toEqual(['SHUTDOWN']);
+});
+
 test('matches answers to commands by their ids, whatever their order', async () => {
   const held: { id: number; socket: Socket }[] = [];
   await serve(({ id }, socket) => {

@@ -17,7 +17,6 @@ export interface SocketCalls {
   sendmsg(socket: number, message: MessageHeader, flags: number): number | bigint;
   shutdown(socket: number, how: number): number;
   close(descriptor: number): number;
-  dup(descriptor: number): number;
   fcntl(descriptor: number, command: number, argument: number): number;
   ioctl(descriptor: number, request: number, value: [number]): number;
   poll(descriptors: Uint8Array, count: number, milliseconds: number): number;
@@ -41,7 +40,6 @@ const PROTOTYPES = [
   'int getsockopt(int socket, int level, int name, void *value, void *bytes)',
   'int shutdown(int socket, int how)',
   'int close(int descriptor)',
-  'int dup(int descriptor)',
   'int fcntl(int descriptor, int command, int argument)',
   'int ioctl(int descriptor, unsigned long request, _Inout_ int *value)',
   'int poll(void *descriptors, unsigned long count, int milliseconds)',

@@ -11,6 +11,7 @@ const SO_SNDBUFFORCE = 32;
 const SCM_RIGHTS = 1;
 const MSG_DONTWAIT_NOSIGNAL = 0x40 | 0x4000;
 const SHUT_RDWR = 2;
+const F_DUPFD_CLOEXEC = 1030;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const O_NONBLOCK = 0o4000;
@@ -47,9 +48,14 @@ export function socketPair(calls: SocketCalls, bufferBytes: number): SocketPair 
   return { ours, theirs, bufferBytes: Math.max(0, granted[0]!) / 2 };
 }
 
+/** Another descriptor of a socket, which no program that is started inherits; negative where there is none left. */
+export function copyOf(calls: SocketCalls, socket: number): number {
+  return calls.fcntl(socket, F_DUPFD_CLOEXEC, 0);
+}
+
 /** Another descriptor of a socket, whose reads block, but not for ever. */
 export function patientCopy(calls: SocketCalls, socket: number): number {
-  const copy = calls.dup(socket);
+  const copy = copyOf(calls, socket);
   if (copy < 0) throw refused(calls, 'another descriptor of a socket');
   calls.fcntl(copy, F_SETFL, calls.fcntl(copy, F_GETFL, 0) & ~O_NONBLOCK);
   makePatient(calls, copy);

@@ -3,11 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FitdocError } from '@fitdoc/interface';
 import { bindSockets } from '../native/binding.js';
 import { sendWithDescriptor } from '../native/sockets.js';
-
-/** What Node keeps of a socket below its streams. */
-interface Inner {
-  readonly _handle?: { readonly fd?: number } | null;
-}
+import { descriptorOf } from './writing-end.js';
 
 /** How long QEMU's end of the monitor may be full, milliseconds. */
 const PATIENCE_MS = 5000;
@@ -27,9 +23,9 @@ export async function writeWithDescriptor(
   const bytes = Buffer.from(text);
   const deadline = performance.now() + PATIENCE_MS;
   for (let waitMs = 1; performance.now() < deadline; waitMs = Math.min(waitMs * 2, 50)) {
-    const monitor = (socket as unknown as Inner)._handle?.fd;
+    const monitor = descriptorOf(socket);
     if (!wanted()) return;
-    if (socket.destroyed || monitor === undefined || monitor < 0) break;
+    if (socket.destroyed || monitor === undefined) break;
     // What Node has not written yet must not end up in the middle of ours, nor behind it.
     const sent = socket.writableLength === 0 ? sendWithDescriptor(calls, monitor, bytes, descriptor) : 0;
     if (sent > 0) {

@@ -11,6 +11,7 @@ import { QmpClient, type Connected, type ConnectOptions, type QemuVersion } from
 import { writeWithDescriptor } from './descriptor.js';
 import { reachable } from './socket-path.js';
 import type { QmpListener, QmpRequest, QmpTransport } from './transport.js';
+import { descriptorOf, writingEnd } from './writing-end.js';
 
 /** Why there is, or is no longer, a QEMU at the other end: the last line of a program that stands before one. */
 export interface EndOfQmp {
@@ -63,7 +64,9 @@ export async function connectStream(
     outOfBand = false,
   }: ConnectOptions & { greetingMs?: number } = {},
 ): Promise<Connected> {
-  const transport = new SocketTransport(socket, location);
+  // Until the transport listens, an error shows in that the socket is destroyed.
+  socket.on('error', () => undefined);
+  const transport = new SocketTransport(socket, await writingEnd(socket), location);
   const client = new QmpClient(transport, timeoutMs);
   try {
     const { version, offered } = await transport.greeting(client.closed, greetingMs, signal);
@@ -92,11 +95,12 @@ class SocketTransport implements QmpTransport {
 
   constructor(
     private readonly socket: Socket,
+    private readonly writer: Socket,
     readonly location: string,
   ) {}
 
   get descriptor(): number | undefined {
-    return (this.socket as unknown as { _handle?: { fd?: number } | null })._handle?.fd;
+    return descriptorOf(this.socket);
   }
 
   begin(listener: QmpListener): void {
@@ -104,18 +108,23 @@ class SocketTransport implements QmpTransport {
     this.socket.setEncoding('utf8');
     this.socket.on('data', (text: string) => this.receive(text));
     this.socket.on('error', (cause) => listener.end(cause));
-    this.socket.on('close', () => listener.end(this.told));
+    this.socket.on('close', () => {
+      this.writer.destroy();
+      listener.end(this.told);
+    });
+    if (this.socket.destroyed) listener.end();
   }
 
   async send({ id, command, arguments: args, outOfBand, descriptor, wanted }: QmpRequest): Promise<void> {
     const how = outOfBand && this.outOfBand ? 'exec-oob' : 'execute';
     const text = `${JSON.stringify({ [how]: command, arguments: args, id })}\r\n`;
-    if (descriptor === undefined) this.socket.write(text);
-    else await writeWithDescriptor(this.socket, text, descriptor, wanted);
+    if (descriptor === undefined) this.writer.write(text);
+    else await writeWithDescriptor(this.writer, text, descriptor, wanted);
   }
 
   close(): void {
     this.socket.destroy();
+    this.writer.destroy();
   }
 
   async greeting(
@@ -136,6 +145,7 @@ class SocketTransport implements QmpTransport {
       const onAbort = (): void => fail(abortError(signal!));
       const onClose = (): void => fail(this.told ?? foreign(this.location));
       const timer = setTimeout(() => fail(busy(this.location)), greetingMs);
+      if (closed.aborted) return onClose();
       signal?.addEventListener('abort', onAbort, { once: true });
       closed.addEventListener('abort', onClose, { once: true });
       this.greeted = (greeting) => {
