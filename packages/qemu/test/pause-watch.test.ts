@@ -55,6 +55,10 @@ test.each<[string, (say: ReturnType<typeof fake>['say']) => void, string]>([
   say('RESUME', 110);
   expect(told).toEqual(['stop']);
   expect(pauses.undone()).toBe(state);
+  // QEMU says "paused" of all of them then.
+  expect(pauses.nameOf('paused')).toBe(state);
+  say('RESUME', 120);
+  expect(pauses.nameOf('paused')).toBe('paused');
 });
 
 test('a panic that stops nothing is none of ours', () => {

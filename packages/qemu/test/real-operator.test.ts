@@ -17,6 +17,7 @@ import {
   type TestGuest,
 } from './support/real.js';
 import { hold, type Holder } from './support/holder.js';
+import { POWER_OFF, powerManagement, SUSPEND } from './support/power.js';
 
 afterEach(stopGuests);
 const standing = (state: string) =>
@@ -186,17 +187,10 @@ describe.skipIf(withoutQemu)('a guest that its operator stopped', () => {
 });
 
 describe.skipIf(withoutKvm)('a guest that stands by its own doing', () => {
-  /** Writes to the power management registers of the PC's chipset, as a guest's kernel does. */
-  async function powerManagement(guest: TestGuest, value: number): Promise<void> {
-    const lines = ['/w 0xcf8 0x80000b40', '/w 0xcfc 0x601', '/w 0xcf8 0x80000b80', '/b 0xcfc 1'];
-    for (const line of [...lines, `/h 0x604 0x${value.toString(16)}`])
-      await guest.monitor.execute('human-monitor-command', { 'command-line': `o ${line}` });
-  }
-
   test('suspended to RAM, is left so through the end of the attachment, and wakes as ever', async () => {
     const guest = await boot(bareMetal());
     const { machine, protection } = await attachTo(guest);
-    await powerManagement(guest, 0x2400);
+    await powerManagement(guest, SUSPEND);
     await expect.poll(() => status(guest)).toBe('suspended');
     await expect(protection.capture()).rejects.toEqual(standing('suspended'));
     const notes: string[] = [];
@@ -225,7 +219,7 @@ describe.skipIf(withoutKvm)('a guest that stands by its own doing', () => {
   test('powered off and kept, is named and left; and without -no-shutdown it has ended', async () => {
     const kept = await boot(bareMetal({ extraArgs: ['-no-shutdown'] }));
     const first = await attachTo(kept);
-    await powerManagement(kept, 0x2000);
+    await powerManagement(kept, POWER_OFF);
     await expect.poll(() => status(kept)).toBe('shutdown');
     await expect(first.protection.capture()).rejects.toMatchObject({
       code: 'MACHINE_NOT_RUNNING',
@@ -235,7 +229,7 @@ describe.skipIf(withoutKvm)('a guest that stands by its own doing', () => {
     await stands(kept, 'shutdown');
     const guest = await boot(bareMetal());
     const { machine } = await attachTo(guest);
-    await powerManagement(guest, 0x2000);
+    await powerManagement(guest, POWER_OFF);
     await expect.poll(() => machine.gone.aborted).toBe(true);
     expect(machine.gone.reason).toMatchObject({ code: 'MACHINE_GONE', details: { ended: true } });
     await machine.detach();

@@ -4,18 +4,15 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { hypervisor } from './support/hypervisor.js';
 import { isFitdocError } from '@fitdoc/interface';
 import { hold } from './support/holder.js';
+import { restoresRight } from './support/restores-right.js';
 import { mainLoopWaits } from './support/main-loop.js';
-import type { KeptCheckpoint } from './support/oracle.js';
 import {
   bareMetal,
   beatsMore,
   boot,
   Protected,
-  readHeartbeats,
   settings,
   stopGuests,
-  twin,
-  waitForHeartbeats,
   withoutKvm,
   withoutQemu,
   type GuestOptions,
@@ -40,18 +37,6 @@ async function strike(guest: TestGuest, { kind }: Case): Promise<void> {
 /** How often the guest has begun anew. */
 async function boots(guest: TestGuest): Promise<number> {
   return [...(await readFile(guest.serialPath, 'latin1')).matchAll(/BOOT \d/g)].length;
-}
-
-/** The restored guest beats on, and every beat is as the guest's own knowledge of its memory says. */
-async function restoresRight(guest: TestGuest, kept: KeptCheckpoint): Promise<void> {
-  const target = await twin(guest);
-  await hypervisor.restore(target.qmpPath, kept);
-  const names = [...new Set((await readHeartbeats(guest.serialPath)).map(({ name }) => name))];
-  const beats = await waitForHeartbeats(target.serialPath, (found) =>
-    names.every((name) => found.filter((beat) => beat.name === name).length >= 2),
-  );
-  expect(beats.filter(({ intact }) => !intact)).toEqual([]);
-  await target.stop();
 }
 
 interface Case {

@@ -110,7 +110,7 @@ export class QemuMachine implements Machine {
         throw error;
       });
     // In COLO's pause it stands because of us.
-    return running || status === 'colo' ? undefined : notRunning(status);
+    return running || status === 'colo' ? undefined : notRunning(this.parts.pauses.nameOf(status));
   }
 
   async detach({ signal, onNote }: DetachOptions = {}): Promise<void> {

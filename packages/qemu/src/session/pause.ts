@@ -79,6 +79,7 @@ export class PauseWatch {
   private ended: string | undefined;
   private asking = false;
   private repliedAtMs = Number.POSITIVE_INFINITY;
+  private held: string | undefined;
 
   constructor(private readonly qmp: QmpClient) {
     this.remove = qmp.onEvent(({ name, atMs, data }) => {
@@ -123,7 +124,16 @@ export class PauseWatch {
     const found = this.foreign;
     this.foreign = undefined;
     this.asking = false;
+    this.held = found;
     return found;
+  }
+
+  /**
+   * What a guest stands for that QEMU calls `status`: `paused` is all that our `stop` can bring back of a power-off or
+   * a suspension that QEMU's resumption undid.
+   */
+  nameOf(status: string): string {
+    return status === 'paused' ? (this.held ?? status) : status;
   }
 
   /**
@@ -182,6 +192,7 @@ export class PauseWatch {
 
   private hasResumed(atMs: number): void {
     this.resumedAtMs = atMs;
+    this.held = undefined;
     // At once: each step in between is time in which the guest runs against its operator's will.
     if (this.asking && this.foreign !== undefined && this.repliedAtMs !== Number.POSITIVE_INFINITY)
       void this.qmp.execute('stop').catch(() => undefined);
