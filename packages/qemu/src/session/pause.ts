@@ -124,7 +124,7 @@ export class PauseWatch {
     const found = this.foreign;
     this.foreign = undefined;
     this.asking = false;
-    this.held = found;
+    this.held = found ?? this.held;
     return found;
   }
 
