@@ -102,7 +102,7 @@ async function protect(
   options: AttachOptions,
 ): Promise<Machine> {
   const { signal = new AbortController().signal, machineId } = options;
-  const description = await describe(qmp, version, signal);
+  const description = await describe(qmp, version, undefined, signal);
   if (description.undescribed) throw undescribed();
   const begun = await attached(qmp, door, location, {
     withGuard: config.guard,

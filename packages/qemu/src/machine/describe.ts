@@ -1,10 +1,10 @@
 import type { Json } from '@fitdoc/interface';
 import type { QemuVersion, QmpClient } from '../qmp/client.js';
-import { readCpuFlags } from './cpu-flags.js';
+import { readCpuFeatures, type CpuFeatures } from './cpu-flags.js';
 import { property, readDevices, type Devices } from './devices.js';
 
 /** What can be asked of a QEMU, running or waiting, and decides whether a checkpoint of one fits another. */
-export interface Description {
+export interface Description extends CpuFeatures {
   readonly qemu: QemuVersion;
   readonly name: string | undefined;
   readonly uuid: string | undefined;
@@ -18,17 +18,16 @@ export interface Description {
   readonly memoryBytes: number;
   /** Name of the RAM block that holds it, when it is one. */
   readonly mainRam: string | undefined;
-  /** Features that its first CPU shows to the guest, by QEMU's names; sorted. */
-  readonly cpuFlags: readonly string[];
   readonly devices: Devices;
   /** Whether the machine leaves out the description at the end of its streams. */
   readonly undescribed: boolean;
 }
 
-/** Asks a QEMU what it is. */
+/** Asks a QEMU what it is. Few questions are about a first CPU that is as `recorded`. */
 export async function describe(
   qmp: QmpClient,
   qemu: QemuVersion,
+  recorded?: CpuFeatures,
   signal?: AbortSignal,
 ): Promise<Description> {
   const ask = <Result>(command: string): Promise<Result> => qmp.execute<Result>(command, {}, { signal });
@@ -48,7 +47,7 @@ export async function describe(
     accelerator: enabled ? 'kvm' : 'tcg',
     cpus: cpus.length,
     cpuModel: text(await property(qmp, cpus[0]?.['qom-path'] ?? '', 'type', signal)),
-    cpuFlags: await readCpuFlags(qmp, cpus[0]?.['qom-path'] ?? '', signal),
+    ...(await readCpuFeatures(qmp, cpus[0]?.['qom-path'] ?? '', recorded, signal)),
     memoryBytes: memory['base-memory'],
     mainRam: typeof backend === 'string' && backend !== '' ? backend : undefined,
     devices: await readDevices(qmp, signal),

@@ -1,6 +1,7 @@
 import type { Json } from '@fitdoc/interface';
 import type { QmpClient } from '../qmp/client.js';
 import { fewAtOnce } from '../qmp/few-at-once.js';
+import { readParts, type Part } from './parts.js';
 
 /** The devices of a machine, as its object tree has them. */
 export interface Devices {
@@ -12,40 +13,20 @@ export interface Devices {
   readonly macs: readonly string[];
 }
 
-interface Property {
-  readonly name: string;
-  readonly type: string;
-}
-
-/** Parts of devices that no stream knows of, and that have no parts themselves. */
-const NO_DEVICES = /^(irq|IRQ|.*memory-region)$/;
 const PLUGGED = /^\/machine\/peripheral(-anon)?\/[^/]*$/;
 
 export async function readDevices(qmp: QmpClient, signal?: AbortSignal): Promise<Devices> {
-  const all: string[] = [];
-  const plugged: string[] = [];
+  const devices = (await readParts(qmp, signal)).filter(({ type }) => type !== 'container');
+  const isPlugged = ({ path }: Part): boolean => PLUGGED.test(path);
   const macs: string[] = [];
-  const look = async (path: string): Promise<string[]> => {
-    const children = await qmp.execute<readonly Property[]>('qom-list', { path }, { signal });
-    const further: string[] = [];
-    for (const { name, type } of children) {
-      const device = /^child<(.+)>$/.exec(type)?.[1];
-      const child = `${path}/${name}`;
-      if (device === undefined || NO_DEVICES.test(device)) continue;
-      further.push(child);
-      if (device === 'container') continue;
-      if (PLUGGED.test(child)) {
-        const address = await property(qmp, child, 'addr', signal);
-        plugged.push(typeof address === 'number' ? `${device}@${address.toString(16)}` : device);
-        all.push(plugged.at(-1)!);
-        const mac = await property(qmp, child, 'mac', signal);
-        if (typeof mac === 'string') macs.push(mac);
-      } else all.push(device);
-    }
-    return further;
-  };
-  for (let level = ['/machine']; level.length > 0;) level = (await fewAtOnce(level, look)).flat();
-  return { all: all.sort(), plugged: plugged.sort(), macs: macs.sort() };
+  const plugged = await fewAtOnce(devices.filter(isPlugged), async ({ path, type }) => {
+    const address = await property(qmp, path, 'addr', signal);
+    const mac = await property(qmp, path, 'mac', signal);
+    if (typeof mac === 'string') macs.push(mac);
+    return typeof address === 'number' ? `${type}@${address.toString(16)}` : type;
+  });
+  const board = devices.filter((part) => !isPlugged(part)).map(({ type }) => type);
+  return { all: [...board, ...plugged].sort(), plugged: plugged.sort(), macs: macs.sort() };
 }
 
 /** A QOM property, or undefined when there is none of that name. */

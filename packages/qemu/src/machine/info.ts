@@ -52,6 +52,7 @@ export function machineInfo(
       cpus: description.cpus,
       cpuModel: description.cpuModel,
       cpuFlags: description.cpuFlags.join(' '),
+      ...(description.cpuWords !== undefined && { cpuWords: description.cpuWords }),
       devices: [...description.devices.all],
       plugged: [...description.devices.plugged],
       macs: [...description.devices.macs],

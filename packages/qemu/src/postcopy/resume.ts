@@ -1,5 +1,6 @@
 import type { RestoreOptions, RestoreReport, RestoreSource } from '@fitdoc/interface';
 import { FitdocError } from '@fitdoc/interface';
+import { recordedFeatures } from '../machine/cpu-flags.js';
 import { describe } from '../machine/describe.js';
 import type { Door } from '../door.js';
 import { checkTarget, readBlocks } from '../restore/check.js';
@@ -23,7 +24,7 @@ export async function resumeIncoming(
   const signal = options.signal ?? new AbortController().signal;
   const { client, version } = await door.connect(location, { signal, outOfBand: true });
   try {
-    const target = await describe(client, version, signal);
+    const target = await describe(client, version, recordedFeatures(source.info.platform), signal);
     checkTarget(source.info, { ...target, blocks: await readBlocks(client, signal), types: undefined });
     const probed = await probeBlocks(client, source, signal);
     if ('reason' in probed) throw cannot(probed.reason);

@@ -7,7 +7,16 @@ export async function fewAtOnce<Item, Result>(
   ask: (item: Item) => Promise<Result>,
 ): Promise<Result[]> {
   const answers: Result[] = [];
-  for (let first = 0; first < items.length; first += AT_ONCE)
-    answers.push(...(await Promise.all(items.slice(first, first + AT_ONCE).map(ask))));
+  let next = 0;
+  const askOn = async (): Promise<void> => {
+    try {
+      for (let index = next++; index < items.length; index = next++)
+        answers[index] = await ask(items[index]!);
+    } finally {
+      // After a failure nobody wants the rest.
+      next = items.length;
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, askOn));
   return answers;
 }

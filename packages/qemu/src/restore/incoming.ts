@@ -6,6 +6,7 @@ import {
   type RestoreReport,
   type RestoreSource,
 } from '@fitdoc/interface';
+import { recordedFeatures } from '../machine/cpu-flags.js';
 import { describe } from '../machine/describe.js';
 import { fileBacked, probe, type Probed } from '../postcopy/probe.js';
 import { loadLazily } from '../postcopy/restore.js';
@@ -38,7 +39,7 @@ export async function restoreIncoming(
   try {
     const { guest } = await migrationState(client, signal);
     if (guest !== 'inmigrate') throw notWaiting(guest);
-    const target = await describe(client, version, signal);
+    const target = await describe(client, version, recordedFeatures(source.info.platform), signal);
     const blocks = await readBlocks(client, signal);
     const other = !sameVersion(version.text, source.info.platform['qemuVersion']);
     const types = other ? await knownTypes(client, source.info, target, signal) : undefined;

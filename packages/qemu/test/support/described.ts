@@ -15,6 +15,7 @@ export const description: Description = {
   memoryBytes: 1 << 20,
   mainRam: '/objects/pc.ram',
   cpuFlags: ['avx2', 'sse'],
+  cpuWords: undefined,
   devices: { all: ['VGA@10', 'i8042'], plugged: ['VGA@10'], macs: [] },
   undescribed: false,
 };
