@@ -40,7 +40,7 @@ class Run {
   readonly #bandwidth: Bandwidth;
   /** Keys of objects whose content turned out to be damaged. */
   readonly #without = new Set<string>();
-  /** Jobs that failed, by what they make. */
+  /** Jobs that failed or are done, by what they make: none is run twice, so that a run ends whatever is planned. */
   readonly #given = new Set<string>();
   readonly #removed: CheckpointEntry[] = [];
   readonly #failures: FitdocError[] = [];
@@ -116,6 +116,7 @@ class Run {
         ...(level !== undefined && { level }),
         ...(onProgress && { onProgress }),
       });
+      this.#given.add(nameOf(job));
       this.#merges++;
       this.#writtenBytes += entry.bytes;
       this.#readBytes += job.path.reduce((sum, { bytes }) => sum + bytes, 0);

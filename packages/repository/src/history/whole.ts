@@ -50,6 +50,8 @@ export class WholeHistory {
   readonly #pinned = new Set<StateNode>();
   readonly #headMs: number;
   readonly #spanMs: number;
+  /** The last states before the hours of lines that are still growing: the bases under these are brought forward to them. */
+  readonly #growing: ReadonlySet<StateNode>;
   readonly #tail: TailRules;
 
   constructor(request: HistoryRequest) {
@@ -72,6 +74,7 @@ export class WholeHistory {
     this.#headMs = this.tree.nodes.at(-1)?.timeMs ?? 0;
     const oldest = this.tree.nodes.find((node) => this.#needed.has(node));
     this.#spanMs = this.#headMs - (oldest?.timeMs ?? this.#headMs);
+    this.#growing = this.#underGrowing();
   }
 
   plan(): HistoryPlan {
@@ -153,8 +156,12 @@ export class WholeHistory {
     return this.#isAnchor(node) ? this.#isNear(node, ageMs) : true;
   }
 
-  /** All bases of the last hours, and the last of each of the last days: restores of the recent past begin there. */
+  /**
+   * All bases of the last hours, and the last of each of the last days: restores of the recent past begin there. Also
+   * those under what is growing, however old: what goes though it is asked for would be made again and again.
+   */
   #isNear(node: StateNode, ageMs: number): boolean {
+    if (this.#growing.has(node)) return true;
     if (ageMs <= Math.min(NEAR_BASES_MS, this.#spanMs)) return true;
     if (ageMs > Math.min(DAYS_OF_BASES_MS, this.#spanMs)) return false;
     return node.children.some((child) => this.#rungs.before(DAY_LEVEL, child) === node);
@@ -226,14 +233,17 @@ export class WholeHistory {
     return this.#headMs - to.timeMs <= (level.livesMs ?? Infinity);
   }
 
-  /** Under every line that is still growing. */
   #anchors(): MergeJob[] {
-    const growing = this.tree.nodes.filter(
+    return [...this.#growing].flatMap((node) => anchorAt(this.tree, node));
+  }
+
+  #underGrowing(): ReadonlySet<StateNode> {
+    const leaves = this.tree.nodes.filter(
       (node) =>
         node.children.length === 0 && this.#headMs - node.timeMs <= HOUR_MS && !this.#pinned.has(node),
     );
-    const anchors = new Set(growing.map((leaf) => this.#rungs.before(BASE_LEVEL, leaf)));
-    return [...anchors].flatMap((node) => (node && this.#needed.has(node) ? anchorAt(this.tree, node) : []));
+    const under = leaves.flatMap((leaf) => this.#rungs.before(BASE_LEVEL, leaf) ?? []);
+    return new Set(under.filter((node) => this.#needed.has(node)));
   }
 
   /** Ways of kept states over what is not kept any more: after thinning, beside tags, behind the oldest. */
