@@ -47,6 +47,8 @@ class Run {
   #stuck: readonly DeleteFailure[] = [];
   /** What this run began to keep it keeps, though what goes leaves other clocks to be believed. */
   #times: HistoryPlan['times'] | undefined;
+  /** Likewise the ladder that what it merges is for, though these merges leave another to be chosen. */
+  #ladder: HistoryPlan['ladder'] | undefined;
   #merges = 0;
   #planMs = 0;
   #readBytes = 0;
@@ -83,6 +85,7 @@ class Run {
     const plan = await this.repository.planHistory(this.machine, this.policy, this.#call());
     this.#planMs += performance.now() - started;
     if (plan.isWhole) this.#times ??= plan.times;
+    this.#ladder ??= plan.ladder;
     return plan;
   }
 
@@ -143,7 +146,8 @@ class Run {
     const stuck = new Set(this.#stuck.map(({ key }) => key));
     const due = remove.filter(({ key }) => !stuck.has(key)).length;
     if (due < (this.options.removals ?? 1)) return 0;
-    const report = await this.repository.thinOut(this.machine, this.policy, this.#call());
+    const ladder = this.#ladder && { ladder: this.#ladder };
+    const report = await this.repository.thinOut(this.machine, this.policy, { ...this.#call(), ...ladder });
     this.#stuck = report.stuck;
     this.#times ??= report.times;
     if (report.removed.length === 0) return 0;
@@ -158,7 +162,17 @@ class Run {
     // Who asks again and again asks for little each time.
     const standing = pace === 'lazy';
     const times = this.#times && { times: this.#times };
-    return { ...(signal && { signal }), ...wait, ...times, without: this.#without, pace, standing };
+    // A standing plan has its own from one look at the whole to the next.
+    const ladder = !standing && this.#ladder && { ladder: this.#ladder };
+    return {
+      ...(signal && { signal }),
+      ...wait,
+      ...times,
+      ...ladder,
+      without: this.#without,
+      pace,
+      standing,
+    };
   }
 
   #report(plan: HistoryPlan): ThinReport {

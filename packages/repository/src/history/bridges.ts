@@ -20,3 +20,17 @@ export class Bridges {
     return (this.#from.get(below) ?? []).some(({ face }) => face.sequence > node.face.sequence);
   }
 }
+
+/** For each state the nearest of those below it that `fits`. */
+export function nearestBelow(
+  { nodes }: StateTree,
+  fits: (node: StateNode) => boolean,
+): ReadonlyMap<StateNode, StateNode> {
+  const below = new Map<StateNode, StateNode>();
+  for (const node of nodes) {
+    const { parent } = node;
+    const nearest = parent && fits(parent) ? parent : parent && below.get(parent);
+    if (nearest) below.set(node, nearest);
+  }
+  return below;
+}

@@ -8,7 +8,7 @@ import { tagsToKeep } from '../retention/prune.js';
 import { leafFirst, type KeptCheckpoint } from '../retention/removal-plan.js';
 import { anchorAt } from './anchors.js';
 import { boundJobs } from './bound.js';
-import { Bridges } from './bridges.js';
+import { Bridges, nearestBelow } from './bridges.js';
 import { isJoined, jobsBetween, jobsOfRungs } from './jobs.js';
 import { chooseObjects, type KeepSet } from './keep-set.js';
 import { chooseLadder, measureOverlap } from './ladder.js';
@@ -50,6 +50,8 @@ export class WholeHistory {
   readonly #pinned = new Set<StateNode>();
   readonly #headMs: number;
   readonly #spanMs: number;
+  /** The nearest states below each that the main ways run through. */
+  readonly #below: ReadonlyMap<StateNode, StateNode>;
   /** The last states before the hours of lines that are still growing: the bases under these are brought forward to them. */
   readonly #growing: ReadonlySet<StateNode>;
   readonly #tail: TailRules;
@@ -64,6 +66,7 @@ export class WholeHistory {
     this.tree = new StateTree(this.#lineage, (entry) => times.timeOf(entry));
     this.#reasons = applyPolicy(states, policy, times);
     this.#pin(states);
+    this.#below = nearestBelow(this.tree, (node) => this.#needed.has(node) && !this.#pinned.has(node));
     this.#future = times.future.filter((entry) => this.#reasons.has(entry));
     this.isPlain = times.future.length === 0;
     const overlap = measureOverlap(entries, times);
@@ -150,7 +153,8 @@ export class WholeHistory {
     const parent = this.tree.at(entry.parentContentHash);
     if (!parent || !this.#needed.has(node) || !this.#needed.has(parent)) return false;
     if (this.#pinned.has(parent) && !this.#pinned.has(node) && !this.#follows(entry, parent)) return false;
-    if (!isDerived(entry)) return true;
+    // Between two that stay with none between: the main way, whatever else it was made as.
+    if (!isDerived(entry) || this.#below.get(node) === parent) return true;
     const levels = this.ladder.levels.filter((level) => this.#rungs.before(level, node) === parent);
     if (levels.length > 0) return levels.some(({ livesMs }) => ageMs <= (livesMs ?? Infinity));
     return this.#isAnchor(node) ? this.#isNear(node, ageMs) : true;
@@ -248,15 +252,11 @@ export class WholeHistory {
 
   /** Ways of kept states over what is not kept any more: after thinning, beside tags, behind the oldest. */
   #catchUp(): MergeJob[] {
-    const joined = new Set<StateNode>();
     const bridges = new Bridges(this.tree);
     const jobs: MergeJob[] = [];
     for (const node of this.tree.nodes) {
-      if (!this.#needed.has(node)) continue;
-      joined.add(node);
-      if (this.#standsOnNeeded(node)) continue;
-      let below = node.parent;
-      while (below && !(joined.has(below) && !this.#pinned.has(below))) below = below.parent;
+      if (!this.#needed.has(node) || this.#standsOnNeeded(node)) continue;
+      const below = this.#below.get(node);
       if (below && !isJoined(below, node, this.tree)) {
         const level = this.#pinned.has(node) ? 'side' : 'catch-up';
         const { pace } = this.#tail;

@@ -14,7 +14,7 @@ import { Derived } from '../derived/derived.js';
 import { tidyDerived } from '../derived/tidy.js';
 import { planHistory } from '../history/plan.js';
 import { StandingHistory } from '../history/standing.js';
-import type { HistoryPlan, Pace } from '../history/types.js';
+import type { HistoryPlan, Ladder, Pace } from '../history/types.js';
 import { holds, type Held } from '../locks/holding.js';
 import type { RemovalLease } from '../locks/lease.js';
 import type { LockManager } from '../locks/lock-manager.js';
@@ -44,6 +44,8 @@ export interface ThinningOptions extends CallOptions {
   readonly standing?: boolean;
   /** The `times` of the plan that this run began with. Default: found anew. */
   readonly times?: KnownTimes;
+  /** The `ladder` of the plan that this run began with: what is merged weighs on the choice. Default: chosen anew. */
+  readonly ladder?: Ladder;
 }
 
 export interface ThinningReport {
@@ -90,6 +92,7 @@ export class Thinning {
       nowMs: this.clock.now(),
       ...(options.pace && { pace: options.pace }),
       ...(options.times && { times: options.times }),
+      ...(options.ladder && { ladder: options.ladder }),
     };
     return options.standing ? this.#standingOf(machine).plan(request) : planHistory(request);
   }
