@@ -94,8 +94,7 @@ describe('thinning comes to an end', () => {
 
   test('after a pause of days in the middle', () => {
     for (const policy of POLICIES)
-      for (const pace of PACES)
-        live((capture) => (capture % 10 === 9 ? 5 * DAY : 10 * MINUTE), policy, pace);
+      for (const pace of PACES) live((capture) => (capture % 10 === 9 ? 5 * DAY : 10 * MINUTE), policy, pace);
   });
 
   // Some that did not, and others each time.
