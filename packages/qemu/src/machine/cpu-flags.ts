@@ -14,8 +14,9 @@ const ALIASES: Readonly<Record<string, string>> = {
   ffxsr: 'fxsr-opt',
 };
 
-/** Features that no CPUID leaf has: of VMX and of processor registers that say which faults a CPU has not. */
-const BEYOND_CPUID = /^(vmx-.*|.*-no|ibrs-all|rsba|skip-l1dfl-vmentry|tsx-ctrl|fb-clear|rfds-clear)$/;
+/** Features that no CPUID leaf has: of VMX and of other registers that say what a CPU can, or which faults it has not. */
+const BEYOND_CPUID =
+  /^(vmx-.*|.*-no|ibrs-all|rsba|skip-l1dfl-vmentry|tsx-ctrl|fb-clear|rfds-clear|split-lock-detect|full-width-write)$/;
 
 /** What a CPU shows to its guest. */
 export interface CpuFeatures {
