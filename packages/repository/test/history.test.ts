@@ -7,23 +7,13 @@ import {
   type HistoryPlan,
   type RetentionPolicy,
 } from '../src/index.js';
+import { dice } from './support/dice.js';
 import { modelEntry } from './support/model-entries.js';
 import { ModelHistory } from './support/model-history.js';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
-
-/** Repeats what a seed gives (xorshift, G. Marsaglia 2003). */
-function dice(seed: number): (sides: number) => number {
-  let state = seed | 1;
-  return (sides) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % sides;
-  };
-}
 
 const POLICIES: readonly RetentionPolicy[] = [
   { keepAllForMs: 2 * MINUTE, keepMinutelyForMs: 20 * MINUTE, keepHourlyForMs: 30 * HOUR },

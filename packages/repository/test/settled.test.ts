@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Lineage, planHistory, type HistoryPlan, type Pace, type RetentionPolicy } from '../src/index.js';
+import { dice } from './support/dice.js';
 import { ModelHistory } from './support/model-history.js';
 
 const SECOND = 1000;
@@ -100,12 +101,6 @@ describe('thinning comes to an end', () => {
   // Some that did not, and others each time.
   const drawn = Array.from({ length: 20 }, (_, index) => (Date.now() + index * 7919) % 1_000_000);
   test.each([12, 215, 236, 322, 575, 735, ...drawn])('of a random history, seed %i', (seed) => {
-    let state = (seed * 2654435761) >>> 0 || 1;
-    liveAtRandom((sides) => {
-      state ^= state << 13;
-      state ^= state >>> 17;
-      state ^= state << 5;
-      return (state >>> 0) % sides;
-    });
+    liveAtRandom(dice(seed * 2654435761));
   });
 });

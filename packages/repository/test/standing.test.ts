@@ -9,22 +9,12 @@ import {
   type MergeJob,
   type RetentionPolicy,
 } from '../src/index.js';
+import { dice } from './support/dice.js';
 import { ModelHistory } from './support/model-history.js';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
-
-/** Repeats what a seed gives (xorshift, G. Marsaglia 2003). */
-function dice(seed: number): (sides: number) => number {
-  let state = seed | 1;
-  return (sides) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % sides;
-  };
-}
 
 const POLICIES: readonly RetentionPolicy[] = [
   { keepAllForMs: 10 * MINUTE, keepMinutelyForMs: 3 * HOUR, keepHourlyForMs: 30 * HOUR },

@@ -6,6 +6,7 @@ import { isFitdocError, throwIfAborted } from '@fitdoc/interface';
 import { bindSockets } from '../native/binding.js';
 import { patientCopy, socketPair } from '../native/sockets.js';
 import type { QmpClient } from '../qmp/client.js';
+import { descriptorOf } from '../qmp/writing-end.js';
 import { makeSocketFolder } from './socket-folder.js';
 
 /** How QEMU's stream comes to us. */
@@ -134,8 +135,7 @@ async function pathLink(parent?: string): Promise<Link> {
         if ((await over()) && accepted === undefined) return undefined;
         await sleep(5);
       }
-      const inner = accepted as unknown as { _handle: { fd: number } };
-      const ours = patientCopy(calls, inner._handle.fd);
+      const ours = patientCopy(calls, descriptorOf(accepted) ?? -1);
       await close();
       return ours;
     },
