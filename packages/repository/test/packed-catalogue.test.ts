@@ -103,7 +103,7 @@ describe('segments of the catalogue', () => {
   }
 
   const catalogueOf = (memory: MemoryStore) =>
-    new Catalogue(memory, { worthwhile: 1, sizes: [4, 16, 64], fanOut: 4 });
+    new Catalogue(memory, { worthwhile: 1, sizes: [4, 16, 64], fanOut: 4, openSize: 16 });
 
   async function segmentsOf(memory: MemoryStore): Promise<string[]> {
     const keys: string[] = [];

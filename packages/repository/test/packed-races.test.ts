@@ -11,6 +11,7 @@ import { Scheduler, settled } from './support/scheduled-store.js';
 const HOUR = 3_600_000;
 const SMALL = {
   sizes: [2, 4, 8] as const,
+  openSize: 4,
   fanOut: 2,
   worthwhile: 1,
   flushEvery: 2,

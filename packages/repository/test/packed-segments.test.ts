@@ -138,13 +138,13 @@ describe('folding', () => {
   });
 
   it('joins as sizes grow, so that a year of checkpoints has few segments', () => {
-    const scaled = { sizes: [16, 256, 4_096] as const, fanOut: 16 };
+    const scaled = { sizes: [16, 64, 256, 1_024, 4_096] as const, fanOut: 4 };
     let cells: Cell[] = [];
     for (let round = 0; round < 420; round++) {
       const some = Array.from({ length: 16 }, (_, row) => syntheticEntry(round * 16 + row));
       const [after, last] = [cells.at(-1)?.last ?? '', nameOfKey(some.at(-1)!.key)];
       cells = fold([...cells, { after, last, entries: some, unread: [], stored: [] }], scaled);
-      expect(cells.length).toBeLessThanOrEqual(1 + 2 * scaled.fanOut);
+      expect(cells.length).toBeLessThanOrEqual(scaled.sizes.length * scaled.fanOut);
     }
     expect(sizeOf(join(cells))).toBe(420 * 16);
   });

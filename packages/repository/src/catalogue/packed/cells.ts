@@ -59,12 +59,13 @@ export function without(cell: Cell, truth: Truth): Cell {
 
 /**
  * Brings the cells of a series, in ascending order, into as few as their sizes allow: overlapping ones become one,
- * sixteen small neighbours become one of the next level, and so do neighbours that thinning left nearly empty.
+ * enough small neighbours become one of the next level, and so do neighbours that thinning left nearly empty.
  */
 export function fold(cells: readonly Cell[], sizes: Sizes): Cell[] {
-  const folded: Cell[] = [];
-  for (const run of runsOf(cells))
-    folded.push(...foldLevel(foldLevel(foldPairs(run, sizes), 0, sizes), 1, sizes));
+  const levels = sizes.sizes.slice(1).map((_, level) => level);
+  const folded = runsOf(cells).flatMap((run) =>
+    levels.reduce((some, level) => foldLevel(some, level, sizes), foldPairs(run, sizes)),
+  );
   // What became one may now be small beside its neighbours.
   return folded.length < cells.length ? fold(folded, sizes) : folded;
 }
@@ -93,7 +94,7 @@ function foldPairs(cells: readonly Cell[], { sizes }: Sizes): Cell[] {
 }
 
 /** Joins stretches of cells no larger than the level's size, where there are enough of them. */
-function foldLevel(cells: readonly Cell[], level: 0 | 1, { sizes, fanOut }: Sizes): Cell[] {
+function foldLevel(cells: readonly Cell[], level: number, { sizes, fanOut }: Sizes): Cell[] {
   const folded: Cell[] = [];
   let small: Cell[] = [];
   const flush = (): void => {
@@ -101,7 +102,7 @@ function foldLevel(cells: readonly Cell[], level: 0 | 1, { sizes, fanOut }: Size
     small = [];
   };
   for (const cell of cells) {
-    if (sizeOf(cell) <= sizes[level]) {
+    if (sizeOf(cell) <= sizes[level]!) {
       small.push(cell);
       continue;
     }

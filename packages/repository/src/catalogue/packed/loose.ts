@@ -56,13 +56,13 @@ export class LooseEntries {
   }
 
   async #put(series: Series, id: string, fresh: readonly CheckpointEntry[]): Promise<void> {
-    const [smallest, most] = this.settings.sizes;
+    const { sizes, openSize } = this.settings;
     const growing = this.#growing.get(id);
-    const grows = growing !== undefined && growing.entries.length + fresh.length <= smallest;
+    const grows = growing !== undefined && growing.entries.length + fresh.length <= sizes[0];
     const entries = [...(grows ? growing.entries : []), ...fresh];
     entries.sort((one, other) => (one.key < other.key ? -1 : 1));
-    for (let at = 0; at < entries.length; at += most) {
-      const some = entries.slice(at, at + most);
+    for (let at = 0; at < entries.length; at += openSize) {
+      const some = entries.slice(at, at + openSize);
       const stretch = { full: false, after: nameOfKey(some[0]!.key), last: nameOfKey(some.at(-1)!.key) };
       const key = await this.segments.put(series, stretch, { entries: some, unread: [] });
       for (const entry of some) this.#loose.get(id)?.delete(entry.key);

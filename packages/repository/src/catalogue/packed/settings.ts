@@ -11,10 +11,15 @@ export interface PackedSettings {
    * when nothing stands above its key, and ends within this time, is listed by whoever covers its stretch.
    */
   readonly horizonMs: number;
-  /** Objects of a segment, by level. */
-  readonly sizes: readonly [number, number, number];
-  /** Segments of a level, side by side, that make one of the next. */
+  /** Objects of a segment, by level, ascending. */
+  readonly sizes: readonly [number, ...number[]];
+  /**
+   * Segments of a level, side by side, that make one of the next. A reader reads each of them: few make a listing
+   * short, and the packer write each entry once for each level.
+   */
   readonly fanOut: number;
+  /** Objects of an open segment, at most. */
+  readonly openSize: number;
   /** Entries that are in no segment yet before they are put into one: so many summaries a reader reads at most. */
   readonly flushEvery: number;
   /** Puts of a machine after which its segments are looked after. */
@@ -26,8 +31,9 @@ export interface PackedSettings {
 export const DEFAULT_SETTINGS: PackedSettings = {
   steady: () => performance.now(),
   horizonMs: 10 * 60_000,
-  sizes: [256, 4_096, 65_536],
-  fanOut: 16,
+  sizes: [256, 1_024, 4_096, 16_384, 65_536],
+  fanOut: 4,
+  openSize: 4_096,
   flushEvery: 32,
   packEvery: 256,
   worthwhile: 1_000,
