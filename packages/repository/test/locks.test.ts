@@ -1,6 +1,7 @@
-import { FitdocError } from '@fitdoc/interface';
+import { FitdocError, type CallOptions, type ObjectStat } from '@fitdoc/interface';
+import { withFaults } from '@fitdoc/store-decorators';
 import { MemoryStore } from '@fitdoc/store-memory';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Repository } from '../src/index.js';
 import { content, header, putChain, putSample } from './support/checkpoints.js';
 import { FakeClock } from './support/fake-clock.js';
@@ -237,4 +238,54 @@ it('lets checkpoints pass a removal that waits for a restore, in one process', a
   await lease.release();
   await putSample(repository, { parent: chain[1]! });
   expect((await repository.delete([fork])).removed.map(({ key }) => key)).toEqual([fork.key]);
+});
+
+/** A store whose answers about locks come when they are let go. */
+class Slow extends MemoryStore {
+  waiting = 0;
+  letGo!: () => void;
+  readonly #let = new Promise<void>((resolve) => (this.letGo = resolve));
+
+  override async stat(key: string, options?: CallOptions): Promise<ObjectStat | undefined> {
+    const stat = await super.stat(key, options);
+    if (!key.startsWith('locks/')) return stat;
+    this.waiting++;
+    await this.#let;
+    return stat;
+  }
+}
+
+describe('a lock that is let go', () => {
+  it('is not brought back by a refresh that was under way', async () => {
+    const clock = new FakeClock();
+    const store = new Slow({ now: clock.now });
+    await Repository.init(store, { clock });
+    const repository = await Repository.open(store, { clock });
+    const lease = await repository.merging('m1');
+    await clock.advance(20_000);
+    expect(store.waiting).toBe(1);
+    const released = lease.release();
+    store.letGo();
+    await released;
+    await repository.close();
+    expect(await lockKeys(store)).toEqual([]);
+  });
+
+  it('holds off nobody here although the store did not remove it', async () => {
+    const { clock, store } = await place();
+    let fails = true;
+    const failing = withFaults(store, ({ operation, key }) => {
+      if (!fails || operation !== 'delete' || !key.startsWith('locks/')) return undefined;
+      return { error: new FitdocError('STORE_UNAVAILABLE', 'Not now.', { retryable: true }) };
+    });
+    const repository = await Repository.open(failing, { clock });
+    await (await repository.merging('m1')).release();
+    expect((await lockKeys(store)).length).toBe(1);
+    fails = false;
+    const lease = await repository.merging('m1', { waitMs: 0 });
+    expect((await lockKeys(store)).length).toBe(1);
+    await lease.release();
+    await repository.close();
+    expect(await lockKeys(store)).toEqual([]);
+  });
 });

@@ -28,6 +28,7 @@ export class LockTable {
   readonly #store: Store;
   readonly #owner: LockOwner = thisProcess();
   readonly #silence: Silence;
+  readonly #live = new Set<string>();
 
   constructor(store: Store, clock: Clock) {
     this.#store = store;
@@ -38,7 +39,8 @@ export class LockTable {
   write({ kind, machine, purpose, extent }: LockRequest, signal?: AbortSignal): Promise<HeldLock> {
     const createdAtMs = this.clock.now();
     const record = { purpose, createdAtMs, ttlMs: LOCK_TTL_MS, owner: this.#owner, ...extent };
-    return HeldLock.write(this.#store, this.clock, { kind, machine }, record, signal);
+    const place = { store: this.#store, clock: this.clock, live: this.#live };
+    return HeldLock.write(place, { kind, machine }, record, signal);
   }
 
   /** As `write`, but undefined instead of an error of one of these codes. */
@@ -79,6 +81,7 @@ export class LockTable {
   }
 
   #holds(lock: FoundLock, storeNowMs: number): boolean {
+    if (this.isOurs(lock)) return this.#live.has(lock.key);
     const life = lifeOf(lock, storeNowMs);
     if (life === 'living') this.#silence.forget(lock.key);
     return life === 'living' || (life === 'silent' && !this.#silence.isOver(lock));
