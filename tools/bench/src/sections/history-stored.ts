@@ -12,6 +12,8 @@ import type { Row, Section } from '../section.js';
 
 /** Small, so that an hour of it is captured in minutes; it rewrites what it wrote, as real guests do. */
 const MOCK = 'memory=2M&resident=1M&working=512K&workload=kv&rate=24&seed=11&steps=1';
+/** Where: `HISTORY_STORED_ON=Ceph` takes one of them. */
+const PLACES = ['directory', 'Ceph'];
 const SPANS: Readonly<Record<string, number>> = { '5 minutes': 300, '1 hour': 3_600, '1 day': 86_400 };
 /** Restore points whose restores are read and proven. */
 const PROOFS = 12;
@@ -25,19 +27,24 @@ export const section: Section = {
     if (seconds === undefined) {
       throw new Error(`HISTORY_STORED_SPAN is "${span}": write one of ${Object.keys(SPANS).join(', ')}`);
     }
-    const directory = path.join(await context.temporaryDirectory(), 'repository');
-    const rows = await measure(
-      context,
-      `${span}, a directory`,
-      await openStore(directory, { create: true }),
-      seconds,
-    );
+    const places = process.env['HISTORY_STORED_ON']?.split(',') ?? PLACES;
+    const unknown = places.find((place) => !PLACES.includes(place));
+    if (unknown !== undefined) {
+      throw new Error(`HISTORY_STORED_ON has "${unknown}": write ${PLACES.join(', ')} or both`);
+    }
+    const rows = places.includes('directory') ? await onDirectory(context, span, seconds) : [];
+    if (!places.includes('Ceph')) return rows;
     const missing = await missingForCeph();
     if (missing === undefined) return [...rows, ...(await onCeph(context, span, seconds))];
     context.log(`SKIPPED Ceph: ${missing}`);
     return [...rows, { name: `${span}, Ceph`, variant: `SKIPPED: ${missing}`, value: NaN, unit: '' }];
   },
 };
+
+async function onDirectory(context: BenchContext, span: string, seconds: number): Promise<Row[]> {
+  const directory = path.join(await context.temporaryDirectory(), 'repository');
+  return measure(context, `${span}, a directory`, await openStore(directory, { create: true }), seconds);
+}
 
 async function onCeph(context: BenchContext, span: string, seconds: number): Promise<Row[]> {
   const ceph = await startCeph();
