@@ -4,6 +4,7 @@ import { LIMITS } from './limits.js';
 import type { StoredDisk } from './types.js';
 
 const KINDS = ['full', 'increment'] as const;
+const MOMENT = /^[\w.-]{1,64}$/;
 
 /** A span of a disk as the header implies it. Spaces are numbered through from 1, disk after disk; 0 is the memory. */
 export interface SpanPlace {
@@ -24,7 +25,10 @@ export function spansOf(disks: readonly StoredDisk[]): SpanPlace[] {
 }
 
 export function disksToJson(disks: readonly StoredDisk[]): Json {
-  return disks.map(({ name, sizeBytes, kind }) => ({ name, sizeBytes, blockSize: BLOCK_SIZE, kind }));
+  return disks.map(({ name, sizeBytes, kind, moment }) => ({
+    ...{ name, sizeBytes, blockSize: BLOCK_SIZE, kind },
+    ...(moment !== undefined && { moment }),
+  }));
 }
 
 /** Reads and checks the header's `disks`; in a base every disk is full. */
@@ -37,10 +41,12 @@ export function disksFromJson(
   if (list.length === 0 || list.length > LIMITS.disks) throw fail('its number of disks.');
   return list.map((item) => {
     const fields = new Fields(item, 'A stored disk', fail);
+    const moment = fields.optionalText('moment', MOMENT);
     const disk: StoredDisk = {
       name: fields.text('name'),
       sizeBytes: fields.count('sizeBytes'),
       kind: fields.oneOf('kind', KINDS),
+      ...(moment !== undefined && { moment }),
     };
     if (disk.name === '' || names.has(disk.name)) throw fields.bad('name');
     names.add(disk.name);

@@ -26,6 +26,8 @@ export interface StoredDisk {
    * where the parent's disk ended before it.
    */
   readonly kind: 'full' | 'increment';
+  /** Whoever captured it knows this moment of the disk by that name: 1-64 of `A-Z a-z 0-9 . _ -`. */
+  readonly moment?: string;
 }
 
 /** What a checkpoint is of, and where in its chain it stands. */

@@ -46,7 +46,7 @@ describe('a checkpoint with disks', () => {
   it('reads at random what was written, for a disk of 16 TiB too', async () => {
     const numbers = [0, 1, SPAN - 1, SPAN, 2 * SPAN + 7, 4 * SPAN - 1];
     const items = [[0, 1], [SPAN - 1], [SPAN], [2 * SPAN + 7], [4 * SPAN - 1]].map((list) => blocks(1, list));
-    const head = withDisks(disk('small', 5000), disk('large', 2 ** 44));
+    const head = withDisks({ ...disk('small', 5000), moment: 'a-1.b_2' }, disk('large', 2 ** 44));
     const { bytes, summary } = await write(head, [blocks(0, [1]), ...items]);
     expect(summary).toMatchObject({ disks: 2, diskBatches: 6, diskBlocks: 7, pages: 0, batches: 0 });
     for (const contents of [await readAll(bytes), await streamAll(bytes)]) {
@@ -88,6 +88,7 @@ describe('a checkpoint with disks', () => {
     ['disks out of order', [disk('a', PAGE_SIZE), disk('b', PAGE_SIZE)], [blocks(1, [0]), blocks(0, [0])]],
     ['two disks of one name', [disk('a', 1), disk('a', 1)], []],
     ['a disk that is too large', [disk('a', 2 ** 44 + 1)], []],
+    ['a moment that is no name', [{ ...disk('a', 1), moment: 'a b' }], []],
     ['an increment of a disk in a base', [disk('a', 1, 'increment')], []],
   ])('is not written with %s', async (_, disks, items) => {
     expect(await failure(() => write(withDisks(...disks), items))).toBe('ARGUMENT_INVALID');

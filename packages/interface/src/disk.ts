@@ -35,9 +35,15 @@ export interface HarvestDisk {
   readonly sizeBytes: number;
   /**
    * `full`: what `read` does not give is zero. `increment`: it is as the last committed harvest of this attachment had
-   * it, and zero where that disk ended before. A disk that became smaller is full.
+   * it, or, where there is none, as at the moment that `CaptureOptions.diskMoments` names, and zero where that disk
+   * ended before. A disk that became smaller is full.
    */
   readonly kind: 'full' | 'increment';
+  /**
+   * Names this moment of this disk, and no other of any disk: 1-64 of `A-Z a-z 0-9 . _ -`. A later attachment that is
+   * told of it may bring the disk as an increment. Absent where none could.
+   */
+  readonly moment?: string;
   /** About how many bytes `read` will give, for progress. */
   readonly expectedBytes?: number;
   /**

@@ -100,6 +100,12 @@ export interface Harvest {
 export interface CaptureOptions extends CallOptions {
   /** Place every page and bring every disk in full, whatever the dirty log says. Default false. */
   readonly full?: boolean;
+  /**
+   * What the caller holds of disks, by name: the `moment` of a harvest that was stored, by whatever attachment. An
+   * adapter that knows for certain what was written to a disk since then may bring it as an increment to that, though
+   * this attachment has committed nothing yet. Of a disk that it has, it goes by what was committed.
+   */
+  readonly diskMoments?: ReadonlyMap<string, string>;
   /** Heeded where `supports.pauseBudget` says so. */
   readonly pauseBudget?: PauseBudget;
   /** Done while the guest stands, where `supports.pauseTask` says so. */
@@ -302,6 +308,12 @@ export interface Hypervisor {
    * checkpoint), those of `restore`. An adapter without it lets no guest run before its memory is there.
    */
   resume?(location: string, source: RestoreSource, options?: RestoreOptions): Promise<RestoreReport>;
+  /**
+   * Removes what detached attachments leave in a machine for later ones to go on by, which nothing is attached to now:
+   * the next capture of its disks is full. Harmless where there is nothing. Errors: MACHINE_BUSY (a capture or migration
+   * is under way), those of `attach` for its location. An adapter without it leaves nothing.
+   */
+  clean?(location: string, options?: CallOptions): Promise<void>;
   /**
    * The machines of this host that it knows, those that it would refuse included; with `supports.machines`. No guest,
    * and nobody else who commands one, notices that it was asked. Errors: CAPABILITY_MISSING (this is no such host, or
