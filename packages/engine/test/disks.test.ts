@@ -1,5 +1,5 @@
 import { hypervisor, mockMachine } from '@fitdoc/hypervisor-mock';
-import { isFitdocError, type DiskSource } from '@fitdoc/interface';
+import { isFitdocError, type DiskSource, type Machine } from '@fitdoc/interface';
 import { withFaults } from '@fitdoc/store-decorators';
 import { MemoryStore } from '@fitdoc/store-memory';
 import type { CheckpointEntry } from '@fitdoc/repository';
@@ -176,21 +176,58 @@ describe('disks of a checkpoint', () => {
     await world.close();
   });
 
-  it('are read back when a protection begins anew, which then stores what differs', async () => {
+  it.each(['goes on from the newest', 'forks an older one', 'comes after a capture for others'])(
+    'are right when a protection begins anew that %s, and no more is stored than differs',
+    async (how) => {
+      const world = await setUp(`${QUERY}&steps=0`);
+      const [disk] = (await mockMachine(world.name)).disks;
+      for (let block = 0; block < 100; block++) disk!.write(block * 4096, Buffer.from(`block ${block}`));
+      const first = await world.engine.protect(world.machine, world.repository);
+      const { entry: base } = await first.checkpoint();
+      expect(base.diskBlocks).toBe(100);
+      disk!.write(8192, Buffer.from('once'));
+      await first.checkpoint();
+      await first.end();
+      await world.machine.detach();
+      if (how.startsWith('comes')) {
+        const other = await setUp('', new MemoryStore());
+        const machine = await hypervisor.attach(`${world.name}?steps=0`);
+        disk!.write(40_960, Buffer.from('theirs'));
+        await (await other.engine.protect(machine, other.repository)).checkpoint();
+        await machine.detach();
+        await other.close();
+      }
+      disk!.write(4096, Buffer.from('changed'));
+      disk!.discard(7, 2);
+      const machine = await hypervisor.attach(`${world.name}?steps=0`);
+      const from = how.startsWith('forks') ? { from: base.id } : {};
+      const again = await world.engine.protect(machine, world.repository, from);
+      const { entry, cost } = await again.checkpoint();
+      const goesOn = how.startsWith('goes');
+      expect(cost.disks[0]!.readBytes).toBe((goesOn ? 3 : 98) * 4096);
+      expect(entry).toMatchObject({ kind: 'increment', diskBlocks: goesOn ? 3 : 4 });
+      expect(same(await stored(world, entry), await actual(world.name))).toBe(true);
+      await machine.detach();
+      await world.close();
+    },
+  );
+
+  it('are gone on with from a checkpoint that merged others', async () => {
     const world = await setUp(`${QUERY}&steps=0`);
     const [disk] = (await mockMachine(world.name)).disks;
-    for (let block = 0; block < 100; block++) disk!.write(block * 4096, Buffer.from(`block ${block}`));
     const first = await world.engine.protect(world.machine, world.repository);
-    expect((await first.checkpoint()).entry.diskBlocks).toBe(100);
+    for (let block = 0; block < 6; block++) {
+      disk!.write(block * 4096, Buffer.from(`block ${block}`));
+      await first.checkpoint();
+    }
     await first.end();
     await world.machine.detach();
-    disk!.write(4096, Buffer.from('changed'));
-    disk!.discard(7, 2);
+    await thin(world.engine, world.repository, world.machine.info.id, { keepLast: 1 });
+    disk!.write(40_960, Buffer.from('later'));
     const machine = await hypervisor.attach(`${world.name}?steps=0`);
     const again = await world.engine.protect(machine, world.repository);
     const { entry, cost } = await again.checkpoint();
-    expect(cost.disks[0]!.readBytes).toBe(98 * 4096);
-    expect(entry).toMatchObject({ kind: 'increment', diskBlocks: 3 });
+    expect(cost.disks[0]).toMatchObject({ readBytes: 4096, changedBlocks: 1 });
     expect(same(await stored(world, entry), await actual(world.name))).toBe(true);
     await machine.detach();
     await world.close();
@@ -233,15 +270,25 @@ interface Taken {
 class Walk {
   readonly taken: Taken[] = [];
   #protection!: Protection;
+  #machine: Machine;
 
   constructor(
     readonly world: Setup,
     readonly draw: (bound: number) => number,
-  ) {}
+  ) {
+    this.#machine = world.machine;
+  }
 
   async begin(): Promise<this> {
-    this.#protection = await this.world.engine.protect(this.world.machine, this.world.repository);
+    this.#protection = await this.world.engine.protect(this.#machine, this.world.repository);
     return this;
+  }
+
+  async attachAnew(): Promise<void> {
+    await this.#protection.end();
+    await this.#machine.detach();
+    this.#machine = await hypervisor.attach(this.world.name);
+    await this.begin();
   }
 
   async step(): Promise<void> {
@@ -249,7 +296,7 @@ class Walk {
     const guest = await mockMachine(world.name);
     const disk = guest.disks[draw(guest.disks.length)]!;
     const block = draw(Math.floor(disk.sizeBytes / 4096));
-    switch (draw(10)) {
+    switch (draw(11)) {
       case 0:
         return disk.discard(block, Math.min(1 + draw(5), Math.floor(disk.sizeBytes / 4096) - block));
       case 1:
@@ -263,6 +310,8 @@ class Walk {
       case 6:
       case 7:
         return this.capture();
+      case 8:
+        return this.attachAnew();
       default: {
         const offset = draw(disk.sizeBytes - 1);
         const length = 1 + draw(Math.min(20_000, disk.sizeBytes - offset));

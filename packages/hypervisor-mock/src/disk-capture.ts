@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   BLOCK_SIZE,
@@ -19,15 +20,23 @@ export interface DiskTrouble {
 /** The disks of one capture, and what becomes of the notes of what was written. */
 export class DiskCapture {
   readonly disks: readonly HarvestDisk[];
-  readonly #taken: { readonly disk: MockDisk; readonly taken: TakenBlocks }[];
+  readonly #taken: { readonly disk: MockDisk; readonly taken: TakenBlocks; readonly moment: string }[];
 
   /** Takes the disks as they are now: called inside the pause. Those that are not `known` come in full. */
-  constructor(disks: readonly MockDisk[], known: ReadonlySet<MockDisk>, trouble: DiskTrouble) {
-    this.#taken = disks.map((disk) => ({ disk, taken: disk.takeDirty() }));
-    this.disks = this.#taken.map(({ disk, taken }) => {
-      const all = taken.shrunk || !known.has(disk);
-      return harvestDisk(disk.name, disk.image(), all ? undefined : taken.dirty, trouble);
+  constructor(
+    disks: readonly MockDisk[],
+    known: (disk: MockDisk, taken: TakenBlocks) => boolean,
+    trouble: DiskTrouble,
+  ) {
+    this.#taken = disks.map((disk) => ({ disk, taken: disk.takeDirty(), moment: randomUUID() }));
+    this.disks = this.#taken.map(({ disk, taken, moment }) => {
+      const all = taken.shrunk || !known(disk, taken);
+      return { ...harvestDisk(disk.name, disk.image(), all ? undefined : taken.dirty, trouble), moment };
     });
+  }
+
+  commit(): void {
+    for (const { disk, moment } of this.#taken) disk.keep(moment);
   }
 
   rollback(): void {

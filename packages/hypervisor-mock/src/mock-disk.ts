@@ -15,6 +15,8 @@ export class MockDisk {
   #blocks = new Map<number, Uint8Array>();
   #dirty = new Set<number>();
   #shrunk = false;
+  /** Since when what is written was noted, without a gap. */
+  #moment: string | undefined;
 
   constructor(name: string, sizeBytes: number) {
     this.name = name;
@@ -78,16 +80,23 @@ export class MockDisk {
 
   /** Takes what was written since the last call. `shrunk`: the disk became smaller meanwhile. */
   takeDirty(): TakenBlocks {
-    const taken = { dirty: this.#dirty, shrunk: this.#shrunk };
+    const taken = { dirty: this.#dirty, shrunk: this.#shrunk, since: this.#moment };
     this.#dirty = new Set();
     this.#shrunk = false;
+    this.#moment = undefined;
     return taken;
   }
 
   /** Gives back what was taken. */
-  giveBack({ dirty, shrunk }: TakenBlocks): void {
+  giveBack({ dirty, shrunk, since }: TakenBlocks): void {
     for (const block of dirty) this.#dirty.add(block);
     this.#shrunk ||= shrunk;
+    this.#moment = since;
+  }
+
+  /** What was taken is stored, as of that moment: whoever has it needs only what is written from then on. */
+  keep(moment: string): void {
+    this.#moment = moment;
   }
 
   #check(offset: number, length: number): void {
@@ -101,6 +110,8 @@ export class MockDisk {
 export interface TakenBlocks {
   readonly dirty: ReadonlySet<number>;
   readonly shrunk: boolean;
+  /** The moment from which on it was noted. */
+  readonly since: string | undefined;
 }
 
 /** The blocks of an image: all that are not zero, or those of `chosen`. */

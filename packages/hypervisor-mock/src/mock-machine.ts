@@ -23,7 +23,7 @@ import { copyAhead } from './copy-ahead.js';
 import { DiskCapture } from './disk-capture.js';
 import { strikes, type Faults } from './faults.js';
 import { MockHarvest } from './harvest.js';
-import type { MockDisk } from './mock-disk.js';
+import type { MockDisk, TakenBlocks } from './mock-disk.js';
 import type { MockGuest } from './mock-guest.js';
 
 export interface MachineSettings {
@@ -221,7 +221,7 @@ export class MockMachine implements Machine {
     this.#taken.or(dirty);
     memory.dirty.clearAll();
     if (strikes(faults.failHarvest, count)) throw failure('The dirty log could not be read.');
-    const disks = this.#takeDisks(options.full === true);
+    const disks = this.#takeDisks(options);
     clock('harvest');
     if (strikes(faults.strayPage, count)) sink.place(memory.pages, 1);
     const breaksOff = strikes(faults.failCapture, count) && {
@@ -233,11 +233,13 @@ export class MockMachine implements Machine {
     return { kind, deviceState, phases, pages, disks };
   }
 
-  #takeDisks(full: boolean): DiskCapture | undefined {
+  #takeDisks({ full, diskMoments }: CaptureOptions): DiskCapture | undefined {
     const { disks } = this.#settings;
     if (disks.length === 0) return undefined;
     const { failDisk, slowDisk = 0 } = this.#guest.faults;
-    const known = full ? new Set<MockDisk>() : this.#committedDisks;
+    const known = (disk: MockDisk, { since }: TakenBlocks): boolean =>
+      full !== true &&
+      (this.#committedDisks.has(disk) || (since !== undefined && diskMoments?.get(disk.name) === since));
     const trouble = { fails: strikes(failDisk, this.#captures), slowMs: slowDisk };
     this.#takenDisks = new DiskCapture(disks, known, trouble);
     return this.#takenDisks;
@@ -269,6 +271,7 @@ export class MockMachine implements Machine {
 
   #resolve(kind: 'full' | 'increment', durable: boolean): void {
     if (!durable) return this.#giveBack();
+    this.#takenDisks?.commit();
     this.#takenDisks = undefined;
     this.#committedDisks = new Set(this.#settings.disks);
     if (kind === 'full') this.#needsFull = false;

@@ -171,6 +171,16 @@ const sabotages: Record<string, Sabotage> = {
   'calls every disk an increment': {
     harvest: ({ disks = [] }) => ({ disks: disks.map((disk) => over(disk, { kind: 'increment' })) }),
   },
+  'takes every moment of a disk for the last': {
+    machine: (machine) => ({
+      capture: async (sink, options) => {
+        const harvest = await machine.capture(sink, options);
+        if (!options?.diskMoments) return harvest;
+        const disks = (harvest.disks ?? []).map((disk) => over(disk, { kind: 'increment' }));
+        return over(harvest, { disks });
+      },
+    }),
+  },
   'forgets what was written to a disk when a harvest is rolled back': {
     harvest: (harvest, mock) => ({
       rollback: async () => {

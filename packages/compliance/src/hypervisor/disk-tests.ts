@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { BLOCK_SIZE, type Harvest } from '@fitdoc/interface';
+import { BLOCK_SIZE, type Harvest, type Machine } from '@fitdoc/interface';
 import { expectCode } from '../expect.js';
 import { DiskOracle } from './disk-oracle.js';
+import { OracleSink } from './oracle-sink.js';
 import type { Attached, Guests } from './place.js';
 
 /** The disks that harvests bring. */
@@ -57,6 +58,65 @@ export function diskTests(guests: Guests): void {
   });
 
   givesUp(guests);
+  goesOn(guests);
+}
+
+function goesOn(guests: Guests): void {
+  diskTest(
+    guests,
+    'goes on with disks from the moment that a later attachment holds, and from no other',
+    async (attached, oracle) => {
+      const { machine, place } = attached;
+      const first = await later(attached, machine, oracle, undefined);
+      assert.deepEqual(first.increments, [], 'an increment to nothing');
+      const { attach: options, location } = place;
+      const held = [
+        first.moments,
+        first.moments,
+        new Map([...first.moments.keys()].map((name) => [name, 'x'])),
+      ];
+      for (const [index, moments] of held.entries()) {
+        const again = await place.hypervisor.attach(location, options);
+        const { increments } = await later(attached, again, oracle, moments);
+        if (index > 0) assert.deepEqual(increments, [], 'an increment to what it does not go on from');
+      }
+    },
+  );
+}
+
+interface Later {
+  readonly moments: ReadonlyMap<string, string>;
+  /** Names of disks that came as increments. */
+  readonly increments: readonly string[];
+}
+
+/** One committed capture of an attachment, which it ends. */
+async function later(
+  { place }: Attached,
+  machine: Machine,
+  oracle: DiskOracle,
+  held: ReadonlyMap<string, string> | undefined,
+): Promise<Later> {
+  try {
+    await place.mutate?.();
+    const harvest = await new OracleSink(machine.info.regions).capture(machine, {
+      ...(held && { diskMoments: held }),
+    });
+    await oracle.apply(harvest);
+    await harvest.commit();
+    await compare({ place }, oracle);
+    const disks = harvest.disks ?? [];
+    const moments = new Map(
+      disks.flatMap(({ name, moment }): [string, string][] => (moment === undefined ? [] : [[name, moment]])),
+    );
+    for (const moment of moments.values()) assert.match(moment, /^[\w.-]{1,64}$/);
+    assert.equal(new Set(moments.values()).size, moments.size, 'two disks have one moment');
+    for (const moment of held?.values() ?? [])
+      assert.ok(![...moments.values()].includes(moment), 'two moments have one name');
+    return { moments, increments: disks.filter(({ kind }) => kind === 'increment').map(({ name }) => name) };
+  } finally {
+    await machine.detach();
+  }
 }
 
 function givesUp(guests: Guests): void {
@@ -100,7 +160,7 @@ async function captured({ place, sink, machine }: Attached): Promise<Harvest> {
   return sink.capture(machine);
 }
 
-async function compare({ place }: Attached, oracle: DiskOracle): Promise<void> {
+async function compare({ place }: Pick<Attached, 'place'>, oracle: DiskOracle): Promise<void> {
   for (const [name, disk] of oracle.disks) {
     for (let offset = 0; offset < disk.sizeBytes; offset += AT_ONCE) {
       const length = Math.min(AT_ONCE, disk.sizeBytes - offset);

@@ -10,10 +10,17 @@ import { changedBlocks, type BlockBatch } from './changed-blocks.js';
 export interface KnownDisk {
   readonly sizeBytes: number;
   readonly digests: BlockDigests;
+  /** As the harvest had it that the head holds. */
+  readonly moment: string | undefined;
 }
 
 /** By name. */
 export type KnownDisks = ReadonlyMap<string, KnownDisk>;
+
+/** For `CaptureOptions.diskMoments`. */
+export function momentsOf(known: KnownDisks): ReadonlyMap<string, string> {
+  return new Map([...known].flatMap(([name, { moment }]) => (moment === undefined ? [] : [[name, moment]])));
+}
 
 export interface DiskCost {
   readonly name: string;
@@ -46,13 +53,16 @@ export class DiskHarvest {
    */
   constructor({ disks = [] }: Pick<Harvest, 'disks'>, known: KnownDisks) {
     this.#parts = disks.map((harvest) => {
-      const { name, sizeBytes } = harvest;
+      const { name, sizeBytes, moment } = harvest;
       const before = known.get(name);
       const goesOn = before !== undefined && before.sizeBytes <= sizeBytes;
       if (harvest.kind === 'increment' && !goesOn) throw unknownDisk(name);
       return {
         harvest,
-        stored: { name, sizeBytes, kind: goesOn ? 'increment' : 'full' },
+        stored: {
+          ...{ name, sizeBytes, kind: goesOn ? 'increment' : 'full' },
+          ...(moment !== undefined && { moment }),
+        },
         digests: goesOn ? before.digests : new BlockDigests(),
         cost: { name, readBytes: 0, changedBlocks: 0 },
       };
@@ -85,7 +95,10 @@ export class DiskHarvest {
   commit(): KnownDisks {
     for (const { digests } of this.#parts) digests.commit();
     return new Map(
-      this.#parts.map(({ stored: { name, sizeBytes }, digests }) => [name, { sizeBytes, digests }]),
+      this.#parts.map(({ stored: { name, sizeBytes, moment }, digests }) => [
+        name,
+        { sizeBytes, digests, moment },
+      ]),
     );
   }
 

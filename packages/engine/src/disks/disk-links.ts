@@ -46,8 +46,9 @@ export function diskLinks(links: readonly OpenLink[], name: string): DiskLinks {
     blocks,
     links: on.map(({ link, disk }) => ({ entry: link.entry, reader: disk.spans[index] ?? EMPTY })),
   }));
-  const { sizeBytes, kind } = last.disk;
-  return { disk: { name, sizeBytes, kind }, full: next.kind === 'full', spans };
+  const { sizeBytes, kind, moment } = last.disk;
+  const disk = { name, sizeBytes, kind, ...(moment !== undefined && { moment }) };
+  return { disk, full: next.kind === 'full', spans };
 }
 
 /** The same of a chain from its base, on which the disk must be full. */

@@ -3,13 +3,14 @@ import type { OpenLink } from '../read/replay.js';
 import type { WorkerCalls } from '../workers/pool.js';
 import { BlockDigests } from './block-digests.js';
 import type { KnownDisk, KnownDisks } from './disk-harvest.js';
+import { storedDisks } from './disk-links.js';
 import { diskSources } from './read-disk.js';
 
 /** Bytes of memory for a part of a disk that is rebuilt. */
 const MEMORY = 64 * 2 ** 20;
 
 /**
- * Reads what a chain's last checkpoint holds of its disks, so that the first capture after an attach, which brings
+ * Reads what a chain's last checkpoint holds of its disks, so that the first capture after an attach, which may bring
  * them in full, is stored as the blocks that differ.
  */
 export async function loadKnownDisks(
@@ -18,6 +19,7 @@ export async function loadKnownDisks(
   options: CallOptions,
 ): Promise<KnownDisks> {
   const known = new Map<string, KnownDisk>();
+  const moments = new Map(storedDisks(links).map(({ name, moment }) => [name, moment]));
   for (const disk of diskSources(links, { ...options, pool, memory: MEMORY })) {
     const digests = new BlockDigests();
     for await (const { offset, bytes } of disk.read()) {
@@ -28,7 +30,7 @@ export async function loadKnownDisks(
       }
     }
     digests.commit();
-    known.set(disk.name, { sizeBytes: disk.sizeBytes, digests });
+    known.set(disk.name, { sizeBytes: disk.sizeBytes, digests, moment: moments.get(disk.name) });
   }
   return known;
 }

@@ -9,7 +9,7 @@ import {
 } from '@fitdoc/interface';
 import type { CheckpointHeader, ContentItem } from '@fitdoc/format';
 import type { CheckpointEntry } from '@fitdoc/repository';
-import { DiskHarvest } from '../disks/disk-harvest.js';
+import { DiskHarvest, momentsOf } from '../disks/disk-harvest.js';
 import { encodePending } from './encode-pending.js';
 import type { CheckpointCost, CheckpointResult } from './events.js';
 import type { ProtectionState } from './protection-state.js';
@@ -44,6 +44,7 @@ export async function takeCheckpoint(
   return withHook(state, options, async (hook) => {
     const captureEnded = state.pool.hurry();
     const more = {
+      diskMoments: momentsOf(state.disks),
       ...(pauseBudget && { pauseBudget }),
       ...(hook && { pauseTask: hook }),
       ...(state.quiesce && { quiesce: state.quiesce }),
