@@ -41,7 +41,7 @@ export async function attach(door: Door, location: string, options: AttachOption
   const { client, version } = await door.connect(location, { signal, timeoutMs: config.timeoutMs });
   try {
     const standing = await makeReady(client, options);
-    const drives = await allowedDrives(client, door, version, options, standing);
+    const drives = await allowedDrives(client, door, version, config, options, standing);
     return await protect(client, version, door, location, config, drives, standing, options);
   } catch (error) {
     client.close();
@@ -76,13 +76,15 @@ async function allowedDrives(
   qmp: QmpClient,
   door: Door,
   version: QemuVersion,
+  config: QemuConfig,
   options: AttachOptions,
   standing: string | undefined,
 ): Promise<ChosenDrives> {
   if (options.disks !== 'external') await assertHoldsStorage(qmp, options.signal);
   const found = await readDrives(qmp, options.signal);
   // An earlier attachment's filters may stand before them.
-  if (found.disks.length > 0) await sweepDisks(qmp);
+  const keepBitmaps = options.disks !== 'external' && config.keepBitmaps;
+  if (found.disks.length > 0) await sweepDisks(qmp, { keepBitmaps });
   const leftOut = new Set(options.leaveOutDisks);
   const stands = standing && STANDS;
   const obstacle = stands ?? door.diskObstacle ?? (await diskObstacle(qmp, version, leftOut));
@@ -104,10 +106,7 @@ async function protect(
   const { signal = new AbortController().signal, machineId } = options;
   const description = await describe(qmp, version, undefined, signal);
   if (description.undescribed) throw undescribed();
-  const begun = await attached(qmp, door, location, {
-    withGuard: config.guard,
-    standing: standing !== undefined,
-  });
+  const begun = await attached(qmp, door, location, config, standing !== undefined);
   const pauses = new PauseWatch(qmp);
   const reader = new ReaderThread();
   let held: Session | undefined;
@@ -140,7 +139,9 @@ async function protect(
     const info = machineInfo(description, header, { drives, ...equipment }, named);
     const agent = await agentOf(qmp, door);
     const supported = supports(choice, capture, agent !== undefined, [...limits, ...limitsOf(way)]);
-    const disks = capture ? new Disks(qmp, diskSettings(config, version, drives.disks)) : undefined;
+    const disks = capture
+      ? new Disks(qmp, diskSettings(config, version, drives.disks, begun.life))
+      : undefined;
     const chosen = { colo, returnPath, endsAtColo, shield };
     const whole = { ...parts, ...chosen, disks, attached: begun, door, session, agent };
     return new QemuMachine(info, supported, whole);
@@ -200,7 +201,12 @@ async function agentOf(qmp: QmpClient, { agentTaken }: Door): Promise<string | u
 const NEEDS_COLO = 'they are captured by way of COLO, or of its beginning, which this QEMU is without';
 const NEEDS_DESCRIPTORS = 'QEMU must be given a file for them, and descriptors do not come through to it';
 
-function diskSettings(config: QemuConfig, version: QemuVersion, disks: readonly DiskInfo[]): DiskSettings {
+function diskSettings(
+  config: QemuConfig,
+  version: QemuVersion,
+  disks: readonly DiskInfo[],
+  life: string,
+): DiskSettings {
   const leftOut = disks.filter((disk) => disk.leftOut === true).map(({ name }) => name);
   return {
     directory: config.diskDirectory,
@@ -208,6 +214,8 @@ function diskSettings(config: QemuConfig, version: QemuVersion, disks: readonly 
     timeoutMs: config.timeoutMs,
     tears: tearsSnapshots(version),
     leftOut: new Set(leftOut),
+    life,
+    keepBitmaps: config.keepBitmaps,
   };
 }
 

@@ -20,6 +20,11 @@ export interface QemuConfig {
   readonly socketDirectory: string | undefined;
   /** Directory for what a guest overwrites on its disks before it is read; as large as that at most. Default /var/tmp. */
   readonly diskDirectory: string;
+  /**
+   * Leave a dirty bitmap a disk in QEMU when the attachment ends, so that the next goes on with what was written
+   * since. Default true.
+   */
+  readonly keepBitmaps: boolean;
   /** Run the guard process that resumes the guest if this process dies within a pause. Default true. */
   readonly guard: boolean;
 }
@@ -31,6 +36,7 @@ const DEFAULTS: QemuConfig = {
   timeoutMs: 30_000,
   socketDirectory: undefined,
   diskDirectory: '/var/tmp',
+  keepBitmaps: true,
   guard: true,
 };
 
@@ -41,6 +47,7 @@ const CHECKS: Readonly<Record<keyof QemuConfig, (value: unknown) => boolean>> = 
   timeoutMs: isPositive,
   socketDirectory: (value) => typeof value === 'string' && value !== '',
   diskDirectory: (value) => typeof value === 'string' && value.startsWith('/'),
+  keepBitmaps: (value) => typeof value === 'boolean',
   guard: (value) => typeof value === 'boolean',
 };
 

@@ -1,5 +1,6 @@
 import type { Hypervisor } from '@fitdoc/interface';
 import { attach } from './attach.js';
+import { clean } from './clean.js';
 import type { Door } from './door.js';
 import { resumeIncoming } from './postcopy/resume.js';
 import { restoreIncoming } from './restore/incoming.js';
@@ -21,6 +22,7 @@ export function qemuHypervisor(door: Door): Hypervisor {
       const config = { ...given, ramFile: options.memoryFile ?? given.ramFile };
       return restoreIncoming(door, location, source, config, options);
     },
+    clean: async (location, options) => clean(door, location, options),
     resume: async (location, source, options = {}) => {
       const config = readRestoreConfig(options.config, scheme);
       return resumeIncoming(door, location, source, config, options);

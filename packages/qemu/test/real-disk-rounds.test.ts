@@ -118,13 +118,15 @@ class Workbench {
       socketDirectory: folder,
       timeoutMs: 30_000,
       tears: true,
+      life: 'this',
+      keepBitmaps: false,
     };
     const disks = new Disks(guest.monitor, { ...settings, leftOut: new Set() });
     return new Workbench(guest, images, disks, folder);
   }
 
   async freeze(full = false): Promise<void> {
-    await this.disks.prepare(full, new AbortController().signal);
+    await this.disks.prepare({ full }, new AbortController().signal);
     await this.disks.freeze();
   }
 

@@ -31,6 +31,7 @@ describe.each(qemus)('a snapshot on QEMU $version', (qemu) => {
     const disks = new Disks(guest.monitor, {
       ...{ directory: await directory(), socketDirectory: undefined, timeoutMs: 60_000 },
       ...{ tears: tearsSnapshots({ major: qemu.major, minor: 2, micro: 0, text: '' }), leftOut: new Set() },
+      ...{ life: 'this', keepBitmaps: false },
     });
     const oracle = new DiskOracle();
     for (const kind of ['full', 'increment']) {
@@ -56,7 +57,7 @@ describe.each(qemus)('a snapshot on QEMU $version', (qemu) => {
 /** As often as a host that is too busy has it fail. */
 async function freeze(disks: Disks, full: boolean): Promise<void> {
   for (let tries = 1; ; tries++) {
-    await disks.prepare(full, new AbortController().signal);
+    await disks.prepare({ full }, new AbortController().signal);
     try {
       return await disks.freeze();
     } catch (error) {

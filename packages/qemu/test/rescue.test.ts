@@ -28,7 +28,7 @@ const kept = { record: { version: 1, owner: 'me', settings }, file: undefined } 
 test('a guard does not touch a QEMU that was started later than the one that it was armed for', async () => {
   const armed = await lifeOf(new Qemu(7).client, {});
   const later = new Qemu(8);
-  await rescue(later, { location: 'vm', kept, life: armed });
+  await rescue(later, { location: 'vm', kept, life: armed, keepBitmaps: true });
   expect(later.asked).toEqual(['query-cpus-fast']);
   expect(later.closed).toBe(1);
 });
@@ -37,6 +37,9 @@ test('a start that only the door knows of is another one, too', async () => {
   const start = (id: string) => ({ life: async () => id });
   const armed = await lifeOf(new Qemu(7).client, start('1'));
   const later = new Qemu(7);
-  await rescue({ ...start('2'), connect: later.connect }, { location: 'vm', kept, life: armed });
+  await rescue(
+    { ...start('2'), connect: later.connect },
+    { location: 'vm', kept, life: armed, keepBitmaps: true },
+  );
   expect(later.asked).toEqual(['query-cpus-fast']);
 });

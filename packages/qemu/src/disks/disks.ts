@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { FitdocError, throwIfAborted, type HarvestDisk } from '@fitdoc/interface';
 import type { QmpClient } from '../qmp/client.js';
-import { findDisks } from './found.js';
+import { proofOf } from './bitmap.js';
+import { findDisks, type FoundDisk } from './found.js';
 import { DiskServer } from './server.js';
 import { DiskSnapshot } from './snapshot.js';
+import { remove } from './removal.js';
 import { sweepDisks } from './sweep.js';
+import { takeOver } from './takeover.js';
 
 export interface DiskSettings {
   /** Where what the guest overwrites waits to be read. */
@@ -17,6 +20,17 @@ export interface DiskSettings {
   readonly tears: boolean;
   /** Disks that are not captured, by name. */
   readonly leftOut: ReadonlySet<string>;
+  /** Which life of which QEMU it is; see `lifeOf`. */
+  readonly life: string;
+  /** Leave bitmaps behind, by which a later attachment goes on from what is stored. */
+  readonly keepBitmaps: boolean;
+}
+
+export interface PrepareOptions {
+  /** All of every disk is wanted. */
+  readonly full: boolean;
+  /** What is held of disks that this attachment knows nothing of, by name; see `CaptureOptions`. */
+  readonly moments?: ReadonlyMap<string, string> | undefined;
 }
 
 /** How long QEMU may take for what is done within the pause, milliseconds: then the guest goes on without. */
@@ -26,7 +40,7 @@ const FREEZE_MS = 2000;
 interface Known {
   readonly node: string;
   readonly bitmap: string;
-  readonly sizeBytes: number | undefined;
+  readonly sizeBytes: number;
 }
 
 /**
@@ -38,6 +52,11 @@ export class Disks {
   private readonly known = new Map<string, Known>();
   private snapshots: readonly DiskSnapshot[] = [];
   private captures = 0;
+  private tookOver = false;
+  /** Of the captures before, to be told with the next. */
+  private left: string[] = [];
+  /** What people should know of the capture that was made ready last. */
+  notes: readonly string[] = [];
   private readonly server: DiskServer;
 
   constructor(
@@ -51,21 +70,24 @@ export class Disks {
    * Makes ready for a snapshot of every disk that the guest has now. Nothing of the guest's is touched.
    * Errors: MACHINE_BUSY (someone else serves disks from this QEMU), STORE_DENIED, PROTOCOL_ERROR.
    */
-  async prepare(full: boolean, signal: AbortSignal): Promise<void> {
+  async prepare({ full, moments = new Map() }: PrepareOptions, signal: AbortSignal): Promise<void> {
     const found = await findDisks(this.qmp, this.settings.leftOut, signal);
     const path = await this.server.start();
+    const moved = await this.forgetMoved(found);
+    this.notes = [...this.left.splice(0), ...moved, ...(await this.takeOver(found, moments))];
     this.captures++;
     this.snapshots = found.map((disk, index) => {
-      const before = this.known.get(disk.device);
-      const known = before?.node === disk.node ? before : undefined;
+      const known = this.known.get(disk.device);
       // What a disk that grew holds in its new part may be older than that, and is in no bitmap.
-      const sameSize = known?.sizeBytes === disk.sizeBytes;
+      const outgrown = known !== undefined && known.sizeBytes !== disk.sizeBytes;
+      if (outgrown && !full) this.notes = [...this.notes, wholly(disk, 'its size is another')];
       return new DiskSnapshot(this.qmp, {
         ...{ disk, path, attachment: this.attachment, index, capture: this.captures },
         tears: this.settings.tears,
         timeoutMs: this.settings.timeoutMs,
+        proof: proofOf(this.settings.life, disk),
         before: known?.bitmap,
-        full: full || !sameSize,
+        ...{ outgrown, full: full || outgrown },
       });
     });
     for (const snapshot of this.snapshots) {
@@ -107,8 +129,9 @@ export class Disks {
     for (const snapshot of snapshots) {
       const { device, node } = snapshot;
       const bitmap = await snapshot.end(durable);
+      if (snapshot.held !== undefined) this.left.push(`${snapshot.held} ${STANDS_ON}`);
       if (bitmap === undefined) this.known.delete(device);
-      else this.known.set(device, { node, bitmap, sizeBytes: this.sizeKept(snapshot, durable) });
+      else this.known.set(device, { node, bitmap, sizeBytes: snapshot.sizeBytes });
     }
   }
 
@@ -121,21 +144,62 @@ export class Disks {
 
   /** After a capture that failed: nothing of it is known, so that all is removed, and the next one takes all. */
   async abandon(): Promise<void> {
-    const { snapshots } = this;
-    this.snapshots = [];
     this.known.clear();
-    const behind = new Map(snapshots.map(({ filter, node }) => [filter, node]));
-    if (await sweepDisks(this.qmp, behind)) this.server.swept();
+    await this.sweep(false);
   }
 
-  /** Removes all that is ours from QEMU. */
+  /** Removes all that is ours from QEMU, but bitmaps that may be gone on with. */
   async end(): Promise<void> {
-    if (!this.qmp.closed.aborted) await this.abandon();
+    if (!this.qmp.closed.aborted) await this.sweep(this.settings.keepBitmaps);
     await this.server.close();
   }
 
-  /** That of the newest stored state. None where another size was not stored: grown back, it is not what it was. */
-  private sizeKept({ device, sizeBytes }: DiskSnapshot, durable: boolean): number | undefined {
-    return durable || this.known.get(device)?.sizeBytes === sizeBytes ? sizeBytes : undefined;
+  private async sweep(keepBitmaps: boolean): Promise<void> {
+    const { snapshots } = this;
+    this.snapshots = [];
+    const behind = new Map(snapshots.map(({ filter, node }) => [filter, node]));
+    if (await sweepDisks(this.qmp, { behind, keepBitmaps })) this.server.swept();
   }
+
+  /** Disks that QEMU has on another node than it had: nothing is known of how that came to its content. */
+  private async forgetMoved(found: readonly FoundDisk[]): Promise<string[]> {
+    const notes: string[] = [];
+    for (const disk of found) {
+      const known = this.known.get(disk.device);
+      if (known === undefined || known.node === disk.node) continue;
+      this.known.delete(disk.device);
+      await remove(this.qmp, 'block-dirty-bitmap-remove', { node: known.node, name: known.bitmap });
+      notes.push(wholly(disk, MOVED));
+    }
+    return notes;
+  }
+
+  /** Once, as every later capture goes by what this attachment has committed. */
+  private async takeOver(
+    found: readonly FoundDisk[],
+    moments: ReadonlyMap<string, string>,
+  ): Promise<string[]> {
+    if (this.tookOver) return [];
+    const held = found.flatMap((disk) => {
+      const moment = moments.get(disk.name);
+      return moment === undefined ? [] : [{ disk, moment }];
+    });
+    const taken = await takeOver(this.qmp, this.settings.life, held);
+    this.tookOver = true;
+    return held.flatMap(({ disk }) => {
+      const { device, node, sizeBytes, name } = disk;
+      const found = taken.get(name);
+      if (found !== undefined && 'why' in found) return [wholly(disk, found.why)];
+      if (found !== undefined) this.known.set(device, { node, bitmap: found.bitmap, sizeBytes });
+      return [];
+    });
+  }
+}
+
+const STANDS_ON =
+  'stands on a filter of fitdoc, before which somebody put it while a capture was read: have QEMU stream it (block-stream), and the filter goes.';
+const MOVED = 'QEMU has it on another node since the last checkpoint, as after a snapshot by others';
+
+function wholly({ name }: FoundDisk, why: string): string {
+  return `All of disk ${name} was read: ${why}.`;
 }

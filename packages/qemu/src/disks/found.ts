@@ -9,6 +9,8 @@ export interface FoundDisk {
   /** The front end's path, whose `drive` may be set to another node. */
   readonly device: string;
   readonly sizeBytes: number;
+  /** What backs it, as QEMU names it. */
+  readonly file: string;
 }
 
 export interface BlockDevice {
@@ -48,7 +50,7 @@ export async function findDisks(
     const sizeBytes = inserted?.image?.['virtual-size'];
     if (inserted === undefined || inserted.ro || qdev === undefined || leftOut.has(name)) return [];
     if (node === undefined || sizeBytes === undefined || isFlash(qdev)) return [];
-    return [{ name, node, device: devicePath(qdev), sizeBytes }];
+    return [{ name, node, device: devicePath(qdev), sizeBytes, file: inserted.file }];
   });
 }
 

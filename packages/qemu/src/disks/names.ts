@@ -1,12 +1,8 @@
 /** What fitdoc puts into a QEMU, by the beginning of its name: nobody else's begins so. */
 const PREFIX = 'fitdoc-';
 
-/**
- * The names of what one capture of one disk adds to QEMU. A filter and the bitmap that begins with it have the same
- * ending, by which a sweep finds the node that a filter stands before.
- */
+/** The names of what one capture of one disk adds to QEMU, but its bitmap: see `bitmap.ts`. */
 export interface DiskNames {
-  readonly bitmap: string;
   readonly filter: string;
   readonly fleece: string;
   readonly fleeceFile: string;
@@ -20,7 +16,6 @@ export interface DiskNames {
 export function diskNames(attachment: string, disk: number, capture: number): DiskNames {
   const name = (kind: string): string => `${PREFIX}${kind}-${attachment}-${disk}-${capture}`;
   return {
-    bitmap: name('bm'),
     filter: name('cbw'),
     fleece: name('tmp'),
     fleeceFile: name('tmpf'),
@@ -30,13 +25,19 @@ export function diskNames(attachment: string, disk: number, capture: number): Di
   };
 }
 
+/** The same of what stands below a filter, by its name. */
+export function namesBelow(filter: string): Pick<DiskNames, 'filter' | 'fleece' | 'fleeceFile'> {
+  const name = (kind: string): string => filter.replace(`${PREFIX}cbw-`, `${PREFIX}${kind}-`);
+  return { filter, fleece: name('tmp'), fleeceFile: name('tmpf') };
+}
+
 export function isOurs(name: string, kind = ''): boolean {
   return name.startsWith(kind === '' ? PREFIX : `${PREFIX}${kind}-`);
 }
 
-/** The bitmap that began with a filter. */
-export function bitmapOfFilter(filter: string): string {
-  return filter.replace(`${PREFIX}cbw-`, `${PREFIX}bm-`);
+/** How the name begins of the bitmap that began with a filter. */
+export function bitmapPrefix(filter: string): string {
+  return `${filter.replace(`${PREFIX}cbw-`, `${PREFIX}bm-`)}.`;
 }
 
 /** A node that does nothing: while there is one, QEMU's NBD server is ours. */

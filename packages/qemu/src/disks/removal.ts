@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FitdocError, isFitdocError, type Json } from '@fitdoc/interface';
 import type { QmpClient } from '../qmp/client.js';
 import { devicePath, type BlockDevice } from './found.js';
+import { readGraph } from './graph.js';
+import { isOurs, type DiskNames } from './names.js';
 
 /** How often something that is still in use is tried to be removed, and the milliseconds between two tries. */
 const TRIES = 200;
@@ -69,13 +71,34 @@ async function refusalOf(qmp: QmpClient, id: string): Promise<unknown> {
 }
 
 /**
- * Puts the guest's disks back where a filter stands before them; `behind`: nodes by filter. Only there: QEMU aborts when
- * a drive is set to the node that it has.
+ * Puts the guest's disks back where one of these filters stands before them: on what stands below it now. Only there:
+ * QEMU aborts when a drive is set to the node that it has. `behind`: nodes by filter, for a QEMU that does not tell.
  */
-export async function putBack(qmp: QmpClient, behind: ReadonlyMap<string, string>): Promise<void> {
+export async function putBack(
+  qmp: QmpClient,
+  filters: readonly string[],
+  behind: ReadonlyMap<string, string> = new Map(),
+): Promise<void> {
+  if (filters.length === 0) return;
+  const graph = await readGraph(qmp);
   for (const { qdev, inserted } of await qmp.execute<readonly BlockDevice[]>('query-block')) {
-    const value = behind.get(inserted?.['node-name'] ?? '');
+    const filter = filters.find((name) => name === inserted?.['node-name']);
+    const value = filter && (graph.fileOf(filter) ?? behind.get(filter));
     if (qdev === undefined || value === undefined) continue;
     await qmp.execute('qom-set', { path: devicePath(qdev), property: 'drive', value });
   }
+}
+
+/**
+ * Removes a filter that stands before no disk, and what is below it. Gives the node that somebody has put on it, as a
+ * snapshot by others does: then it stays, with what it needs, and does no more than hand on what is read.
+ */
+export async function removeFilter(
+  qmp: QmpClient,
+  { filter, fleece, fleeceFile }: Pick<DiskNames, 'filter' | 'fleece' | 'fleeceFile'>,
+): Promise<string | undefined> {
+  const [held] = (await readGraph(qmp)).above(filter).filter((name) => !isOurs(name));
+  if (held !== undefined) return held;
+  for (const name of [filter, fleece, fleeceFile]) await remove(qmp, 'blockdev-del', { 'node-name': name });
+  return undefined;
 }

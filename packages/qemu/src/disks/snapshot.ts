@@ -1,10 +1,12 @@
 import { type Json, type HarvestDisk, type DiskExtents } from '@fitdoc/interface';
 import type { ExecuteOptions, QmpClient } from '../qmp/client.js';
+import { bitmapName, granularityOf, newMoment, readBitmapName } from './bitmap.js';
 import { addFleece } from './fleece.js';
 import type { FoundDisk } from './found.js';
 import { diskNames, type DiskNames } from './names.js';
 import { readExport } from './read-export.js';
-import { putBack, remove, removeExport } from './removal.js';
+import { putBack, remove, removeExport, removeFilter } from './removal.js';
+import { joinBack } from './takeover.js';
 
 export interface SnapshotOf {
   readonly disk: FoundDisk;
@@ -17,27 +19,37 @@ export interface SnapshotOf {
   readonly tears: boolean;
   /** How long QEMU may send nothing of it, milliseconds. */
   readonly timeoutMs: number;
+  /** For the name of its bitmap; see `proofOf`. */
+  readonly proof: string;
   /** The bitmap of what was written since the last committed capture. */
   readonly before: string | undefined;
+  /** That bitmap is of another size of the disk, and of use to nobody any more. */
+  readonly outgrown: boolean;
   /** All of the disk is wanted, whatever the bitmap says. */
   readonly full: boolean;
 }
 
 /** Seconds after which QEMU gives a snapshot up rather than let the guest wait for the fleece. */
 const FLEECE_SECONDS = 5;
-/** Disks beyond this get a coarser bitmap: QEMU holds a bit for each 4 KiB in memory, up to twice. */
-const FINE_BYTES = 2 ** 40;
 
 /** One disk at the moment of one capture. */
 export class DiskSnapshot {
   private readonly names: DiskNames;
+  private readonly moment = newMoment();
+  /** That begins at the pause. */
+  private readonly bitmap: string;
   private opened = false;
+  /** The node that somebody has put on the filter, which therefore stays. */
+  held: string | undefined;
 
   constructor(
     private readonly qmp: QmpClient,
     private readonly of: SnapshotOf,
   ) {
     this.names = diskNames(of.attachment, of.index, of.capture);
+    const { before, proof } = of;
+    const name = { moment: this.moment, proof, before: before && readBitmapName(before)?.moment };
+    this.bitmap = bitmapName(this.names.filter, name);
   }
 
   get device(): string {
@@ -73,9 +85,9 @@ export class DiskSnapshot {
 
   /** For one transaction of all disks: from now on another bitmap notes what is written. */
   bitmapActions(): Json[] {
-    const { node, sizeBytes } = this;
-    const granularity = sizeBytes <= FINE_BYTES ? 4096 : 65_536;
-    const add = { type: 'block-dirty-bitmap-add', data: { node, name: this.names.bitmap, granularity } };
+    const { node, bitmap: name } = this;
+    const granularity = granularityOf(this.of.disk);
+    const add = { type: 'block-dirty-bitmap-add', data: { node, name, granularity } };
     const { before } = this.of;
     if (before === undefined) return [add];
     return [add, { type: 'block-dirty-bitmap-disable', data: { node, name: before } }];
@@ -95,6 +107,7 @@ export class DiskSnapshot {
       name: this.of.disk.name,
       sizeBytes: this.sizeBytes,
       kind: this.bitmapToRead === undefined ? 'full' : 'increment',
+      moment: this.moment,
       read: ({ signal } = {}) => this.read(signal),
     };
   }
@@ -107,16 +120,14 @@ export class DiskSnapshot {
     const { qmp, node, names } = this;
     for (const name of this.opened ? [names.export, names.copied] : []) await removeExport(qmp, name);
     if (this.opened) await remove(qmp, 'blockdev-del', { 'node-name': names.access });
-    await putBack(qmp, new Map([[names.filter, node]]));
+    await putBack(qmp, [names.filter], new Map([[names.filter, node]]));
     await this.remove();
     return durable ? this.commit() : this.rollback();
   }
 
   /** Removes what `prepare` made; the filter must not stand before the disk. */
   async remove(): Promise<void> {
-    const { filter, fleece, fleeceFile } = this.names;
-    for (const name of [filter, fleece, fleeceFile])
-      await remove(this.qmp, 'blockdev-del', { 'node-name': name });
+    this.held = await removeFilter(this.qmp, this.names);
   }
 
   private get bitmapToRead(): string | undefined {
@@ -124,28 +135,25 @@ export class DiskSnapshot {
   }
 
   private async commit(): Promise<string> {
-    const { before } = this.of;
-    if (before !== undefined)
-      await remove(this.qmp, 'block-dirty-bitmap-remove', { node: this.node, name: before });
-    return this.names.bitmap;
+    await this.removeBitmap(this.of.before);
+    return this.bitmap;
   }
 
   private async rollback(): Promise<string | undefined> {
-    const { node } = this;
-    const { before } = this.of;
-    const { bitmap } = this.names;
-    if (before === undefined) {
-      await remove(this.qmp, 'block-dirty-bitmap-remove', { node, name: bitmap });
-      return undefined;
+    const { node, bitmap } = this;
+    const { before, outgrown } = this.of;
+    if (before !== undefined && !outgrown) {
+      // It is the one that the last committed capture began, and keeps its name.
+      await joinBack(this.qmp, node, before, bitmap);
+      return before;
     }
-    // The old one joins the new, which never stopped: the other way round writes in between are lost.
-    await this.qmp.execute('transaction', {
-      actions: [
-        { type: 'block-dirty-bitmap-merge', data: { node, target: bitmap, bitmaps: [before] } },
-        { type: 'block-dirty-bitmap-remove', data: { node, name: before } },
-      ],
-    });
-    return bitmap;
+    await this.removeBitmap(before);
+    await this.removeBitmap(bitmap);
+    return undefined;
+  }
+
+  private async removeBitmap(name: string | undefined): Promise<void> {
+    if (name !== undefined) await remove(this.qmp, 'block-dirty-bitmap-remove', { node: this.node, name });
   }
 
   private async *read(signal: AbortSignal | undefined): DiskExtents {

@@ -1,4 +1,5 @@
 import type { Frozen } from '../agent/frozen.js';
+import type { QemuConfig } from '../config.js';
 import type { Door } from '../door.js';
 import type { QmpClient } from '../qmp/client.js';
 import { kickWhenSilent, readCpuThreads } from '../session/cpu-threads.js';
@@ -12,6 +13,8 @@ import { endRecord, keepRecord } from './record.js';
 export interface Attached {
   /** QEMU's settings as they were found, which an attachment that nobody ended may have made. */
   readonly found: MigrationSettings;
+  /** Which start of the machine it is; see `lifeOf`. */
+  readonly life: string;
   /** Says of which socket QEMU's stream is read from now on (undefined: of none), and whether QEMU may await our word. */
   reads(socket: number | undefined, awaited: boolean): void;
   /** Says which file systems of the guest are frozen from now on. */
@@ -32,16 +35,18 @@ export async function attached(
   qmp: QmpClient,
   door: Door,
   location: string,
-  { withGuard, standing }: { readonly withGuard: boolean; readonly standing: boolean },
+  { guard: withGuard, keepBitmaps }: Pick<QemuConfig, 'guard' | 'keepBitmaps'>,
+  standing: boolean,
 ): Promise<Attached> {
   const found = await readSettings(qmp);
   const kept = await keepRecord(qmp, found, { standing });
   const life = await lifeOf(qmp, door);
   const cpus = await readCpuThreads(qmp);
   kickWhenSilent(qmp, cpus);
-  const guarded = withGuard ? guard(door.guard, { location, kept, cpus, life }) : undefined;
+  const guarded = withGuard ? guard(door.guard, { location, kept, cpus, life, keepBitmaps }) : undefined;
   return {
     found,
+    life,
     reads: (socket, awaited) => {
       const [stream, monitor] = [held(socket), held(qmp.descriptor)];
       const open = stream && monitor && { process: process.pid, socket: stream, monitor, awaited };

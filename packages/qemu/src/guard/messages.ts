@@ -12,6 +12,8 @@ export interface GuardMessage {
   readonly kept: KeptRecord;
   /** Which start of the machine it is: another one's QEMU, at the same location, is not touched. */
   readonly life: string;
+  /** Bitmaps of disks stay, for a later attachment. */
+  readonly keepBitmaps: boolean;
   /** Of QEMU's CPUs, where they are known: a main loop that waits for them can then be freed. */
   readonly cpus?: CpuThreads | undefined;
   /** What we read of it now. */

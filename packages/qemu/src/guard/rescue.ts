@@ -48,7 +48,7 @@ function isOver(error: unknown): boolean {
 /** Whether nothing is left to do. The socket is freed in any case: others may want it meanwhile. */
 async function attempt(
   door: GuardDoor,
-  { location, kept, life, cpus }: Omit<GuardMessage, 'type'>,
+  { location, kept, life, cpus, keepBitmaps }: Omit<GuardMessage, 'type'>,
 ): Promise<boolean> {
   const client = await connect(door.connect, location, cpus);
   kickWhenSilent(client, cpus);
@@ -60,7 +60,7 @@ async function attempt(
     }
     const { pending } = await release(client, { keepStopped: kept.record.standing === true });
     if (pending !== undefined) return false;
-    await sweepDisks(client);
+    await sweepDisks(client, { keepBitmaps });
     await restoreSettings(client, kept.record.settings);
     await endRecord(kept);
     return true;

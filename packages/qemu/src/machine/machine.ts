@@ -139,7 +139,7 @@ export class QemuMachine implements Machine {
         onProgress?.({ phase: 'reading pages', done, unit: 'pages', ...(session.full ? { total } : {}) });
       };
       const { disks } = this.parts;
-      await disks?.prepare(options.full === true, signal);
+      await disks?.prepare({ full: options.full === true, moments: options.diskMoments }, signal);
       const inPause = whileItStands(disks, pauseTask);
       const to = { sink, totalPages: total, onPages };
       const taken = await this.quiescing.around(options.quiesce, signal, async () => {
@@ -284,7 +284,7 @@ export class QemuMachine implements Machine {
       }
     };
     const brought = disks && { disks: disks.harvest() };
-    const notes = [...captured.notes, ...this.untold];
+    const notes = [...captured.notes, ...(disks?.notes ?? []), ...this.untold];
     this.untold = [];
     return { ...captured, notes, ...brought, commit: settle(true), rollback: settle(false) };
   }

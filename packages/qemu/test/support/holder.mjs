@@ -16,14 +16,20 @@ const machine = await hypervisor.attach(path, {
     ...(bufferBytes && { bufferBytes: Number(bufferBytes) }),
   },
 });
-const capture = async () => (await machine.capture(sink)).commit();
+let disks = [];
+const capture = async () => {
+  const harvest = await machine.capture(sink);
+  await harvest.commit();
+  disks = harvest.disks ?? [];
+};
 await capture();
 await capture();
 console.log(`ready ${guardPid() ?? 0}`);
-// Takes a capture, and leaves it unsettled with its first disk being read.
+// Takes a capture, and leaves it unsettled with its first disk being read. Says of which moment the disks before were.
 const leave = async () => {
-  const { disks } = await machine.capture(sink);
-  for await (const _ of disks[0].read()) return;
+  console.log(JSON.stringify(disks.map(({ name, moment }) => [name, moment])));
+  const harvest = await machine.capture(sink);
+  for await (const _ of harvest.disks[0].read()) return;
 };
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'guard') console.log(`guard ${guardPid() ?? 0}`);
