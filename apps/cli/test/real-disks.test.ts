@@ -23,6 +23,8 @@ const MIB = 2 ** 20;
 let place: Awaited<ReturnType<typeof folder>>;
 let store: string[];
 let content: Buffer;
+/** What was said of three checkpoints, by a command each, before the last of which all was forgotten. */
+let [first, again, forgotten]: Message[] = [];
 const cleanups: (() => Promise<unknown>)[] = [];
 
 /** A guest with two disks, or one that waits to become it. */
@@ -61,16 +63,16 @@ beforeAll(async () => {
   const guest = await boot(images, 'raw');
   await waitForHeartbeats(guest.serialPath, (beats) => beats.length > 1);
   const colo = accel === 'tcg' ? ['--set', 'mode=colo'] : [];
-  const saved = await fitdoc(
-    'save',
-    `kvm:${guest.qmpPath}`,
-    ...store,
-    '--init',
-    '--disks',
-    'capture',
-    ...colo,
-  );
-  expect(saved).toMatchObject({ code: 0 });
+  const machine = `kvm:${guest.qmpPath}`;
+  const save = async (...more: string[]): Promise<Message> => {
+    const saved = await fitdoc('save', machine, ...store, '--disks', 'capture', ...colo, ...more, '--json');
+    expect(saved).toMatchObject({ code: 0 });
+    return messages(saved).find(({ message_type }) => message_type === 'checkpoint')!;
+  };
+  first = await save('--init');
+  again = await save();
+  expect(await fitdoc('release', machine, '--forget')).toMatchObject({ code: 0 });
+  forgotten = await save();
   await guest.stop();
 });
 afterAll(async () => {
@@ -79,6 +81,15 @@ afterAll(async () => {
 });
 
 describe.skipIf(qemu.skip)(qemu.title('a machine with its disks'), () => {
+  it('is gone on with by the next command, unless all was forgotten', () => {
+    const read = (said: Message | undefined): unknown => said?.['disks'];
+    expect(read(first)).toMatchObject([{ name: 'vda', changed_blocks: 500 }, { name: 'vdb' }]);
+    const nothing = ['vda', 'vdb'].map((name) => ({ name, read_bytes: 0, changed_blocks: 0 }));
+    expect(read(again)).toEqual(nothing);
+    expect(read(forgotten)).toMatchObject([{ name: 'vda', changed_blocks: 0 }, { name: 'vdb' }]);
+    expect(read(forgotten)).not.toMatchObject([{ read_bytes: 0 }, {}]);
+  });
+
   it('is brought back: disks are written, a QEMU is waited for, and the guest goes on', async () => {
     const [vda, vdb] = ['vda', 'vdb'].map((disk) => path.join(place.path, 'new', `${disk}.raw`));
     const socket = path.join(place.path, 'link.qmp');

@@ -3,12 +3,14 @@ import type { Command } from 'commander';
 import { DaemonClient, daemonSocket } from '../daemon/client.js';
 import type { DaemonMachine } from '../daemon/model.js';
 import { interval } from '../interval.js';
+import { hypervisorAt } from '../machine.js';
 import { duration } from '../output/units.js';
-import { action, commonOptions, type CommonOptions } from '../session.js';
+import { action, commonOptions, type CommonOptions, type Session } from '../session.js';
 
 interface ReleaseOptions extends CommonOptions {
   readonly for?: string;
   readonly end?: boolean;
+  readonly forget?: boolean;
   readonly daemon?: string | boolean;
 }
 
@@ -19,10 +21,15 @@ export function releaseCommand(program: Command): void {
       .description('have the daemon let go of a machine for a while: to migrate it, save it or plug devices')
       .option('--for <time>', 'how long, after which the daemon comes back with an increment: 90s, 10m, 2h')
       .option('--end', 'take the machine back now')
+      .option(
+        '--forget',
+        'of a machine by its location (kvm:SOCKET) that nothing is attached to: remove what is left in it for the next checkpoint to go on by (dirty bitmaps of disks)',
+      )
       .option('--daemon [socket]', "the daemon's socket (env: FITDOCD_SOCKET; default: /run/fitdocd.sock)"),
   ).action(
     action<[string], ReleaseOptions>(async (session, options, name) => {
       const { terminal, signal } = session;
+      if (options.forget) return forget(session, name, options);
       const client = new DaemonClient(daemonSocket(options.daemon), signal);
       const path = `/v1/machines/${encodeURIComponent(name)}`;
       const machine = options.end
@@ -37,6 +44,22 @@ export function releaseCommand(program: Command): void {
       );
     }),
   );
+}
+
+async function forget(
+  { terminal, signal }: Session,
+  location: string,
+  options: ReleaseOptions,
+): Promise<void> {
+  if (options.for !== undefined || options.end || options.daemon !== undefined)
+    throw new FitdocError(
+      'ARGUMENT_INVALID',
+      '--forget asks no daemon: it takes a location and nothing else.',
+    );
+  const { hypervisor, rest } = await hypervisorAt(location);
+  await hypervisor.clean?.(rest, { signal });
+  terminal.data({ message_type: 'summary', forgotten: location });
+  terminal.line(`${location}: nothing of fitdoc is left in it; the next checkpoint reads its disks in full`);
 }
 
 function wanted(text: string | undefined): number {
