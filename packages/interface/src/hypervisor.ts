@@ -168,7 +168,8 @@ export interface Machine {
 
   /**
    * Ends the attachment and leaves the guest as if it had never been: running, or standing where its operator
-   * or its own doing made it stand. Idempotent. A capture under way is aborted first.
+   * or its own doing made it stand. Idempotent. A capture under way is aborted first. The hypervisor may keep what the
+   * guest does not notice and a later attachment goes on by: `Hypervisor.clean` removes it.
    */
   detach(options?: DetachOptions): Promise<void>;
 }
