@@ -215,17 +215,17 @@ export function storeLocation(options: StoreOptions): string {
 
 /**
  * Wraps a command's work: opens a session, reports errors, sets the exit code. `gentle` lets the first Ctrl-C
- * finish what is under way; whether it does may depend on the options.
+ * finish what is under way.
  */
 export function action<Args extends unknown[], Options extends CommonOptions>(
   work: (session: Session, options: Options, ...args: Args) => Promise<number | void>,
-  gentle: boolean | ((options: Options) => boolean) = false,
+  gentle = false,
 ): (...all: unknown[]) => Promise<void> {
   return async (...all) => {
     // Commander passes the arguments, then the options, then the command itself.
     const options = all.at(-2) as Options;
     const args = all.slice(0, -2) as Args;
-    const session = new Session(options, typeof gentle === 'function' ? gentle(options) : gentle);
+    const session = new Session(options, gentle);
     try {
       process.exitCode = (await work(session, options, ...args)) ?? 0;
     } catch (error) {

@@ -6,6 +6,8 @@ export interface Interrupts {
   readonly stop: AbortSignal;
   /** Aborted by the second, or by the first where nothing can be finished: cancel what is under way. */
   readonly cancel: AbortSignal;
+  /** From now on the first signal only stops: what is under way is to be finished. */
+  beGentle(): void;
   /** Does what a signal does. */
   interrupt(by: string): void;
   dispose(): void;
@@ -17,6 +19,7 @@ export interface Interrupts {
  * `nohup`, whose ignored signal Node takes back when it starts) no terminal of ours can have been closed.
  */
 export function listenForInterrupts(options: { readonly gentle: boolean }): Interrupts {
+  let { gentle } = options;
   const stop = new AbortController();
   const cancel = new AbortController();
   const hasTerminal = [0, 1, 2].some((descriptor) => isatty(descriptor));
@@ -24,7 +27,7 @@ export function listenForInterrupts(options: { readonly gentle: boolean }): Inte
   const interrupt = (by: string): void => {
     received++;
     if (received === 1) stop.abort(interrupted(by));
-    if (received === 2 || (received === 1 && !options.gentle)) cancel.abort(interrupted(by));
+    if (received === 2 || (received === 1 && !gentle)) cancel.abort(interrupted(by));
   };
   const onSignal = (name: NodeJS.Signals): void => {
     if (name === 'SIGHUP' && !hasTerminal) return;
@@ -36,6 +39,7 @@ export function listenForInterrupts(options: { readonly gentle: boolean }): Inte
   return {
     stop: stop.signal,
     cancel: cancel.signal,
+    beGentle: () => (gentle = true),
     interrupt,
     dispose: () => {
       for (const name of names) process.off(name, onSignal);

@@ -25,8 +25,8 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-async function boot(incoming = false): Promise<RunningGuest> {
-  const guest = await startGuest({ ...OPTIONS, incoming });
+async function boot(incoming = false, more: Partial<GuestOptions> = {}): Promise<RunningGuest> {
+  const guest = await startGuest({ ...OPTIONS, incoming, ...more });
   cleanups.push(() => guest.stop());
   if (!incoming) await waitForHeartbeats(guest.serialPath, (beats) => beats.length > 2);
   return guest;
@@ -63,13 +63,13 @@ async function repository(guest: RunningGuest, ...secret: string[]): Promise<str
   return store;
 }
 
-describe.skipIf(kvm.skip)(kvm.title('fitdoc restore --lazy, on KVM'), () => {
-  it('has the guest run at once, tells so, and stays until all is sent', async () => {
+describe.skipIf(kvm.skip)(kvm.title('fitdoc restore to a QEMU, on KVM'), () => {
+  it('has the guest run at once where it can, tells so, and stays until all is sent', async () => {
     const guest = await boot();
     const store = await repository(guest);
     const target = await boot(true);
     const to = `kvm:${target.qmpPath}`;
-    const restored = await fitdoc('restore', 'latest', '--store', store, '--to', to, '--lazy', '--json');
+    const restored = await fitdoc('restore', 'latest', '--store', store, '--to', to, '--json');
     expect(restored).toMatchObject({ code: 0 });
     const told = messages(restored);
     expect(told[0]).toMatchObject({ message_type: 'running', to });
@@ -84,6 +84,25 @@ describe.skipIf(kvm.skip)(kvm.title('fitdoc restore --lazy, on KVM'), () => {
       code: 1,
       out: expect.stringContaining('MACHINE_BUSY') as string,
     });
+
+    const place = await folder();
+    cleanups.push(place.remove);
+    const file = path.join(place.path, 'ram');
+    const backend = `memory-backend-file,id=pc.ram,size=192M,mem-path=${file},share=on`;
+    const inFile = await boot(true, {
+      machine: `${OPTIONS.machine},memory-backend=pc.ram`,
+      extraArgs: ['-object', backend],
+    });
+    const back = ['restore', 'latest', '--store', store, '--to', `kvm:${inFile.qmpPath}`];
+    expect(await fitdoc(...back, '--lazy')).toMatchObject({
+      code: 21,
+      err: expect.stringContaining('its memory is in a file') as string,
+    });
+    expect(await fitdoc(...back)).toMatchObject({
+      code: 0,
+      err: expect.stringMatching(/loaded before the guest ran: its memory is in a file/) as string,
+    });
+    await proves(inFile, guest);
   });
 
   it('killed while it sends, is gone on with by the command that it told', async () => {

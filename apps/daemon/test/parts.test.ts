@@ -4,6 +4,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { Alarm } from '../src/supervisor/alarm.js';
 import { BackOff } from '../src/supervisor/back-off.js';
 import { Jobs } from '../src/supervisor/jobs.js';
+import { untilItRuns } from '../src/supervisor/until-it-runs.js';
 import { withoutSecrets } from '../src/supervisor/without-secrets.js';
 import { Requests } from '../src/supervisor/requests.js';
 import { Semaphore } from '../src/supervisor/semaphore.js';
@@ -97,6 +98,48 @@ describe('jobs', () => {
     });
     expect((await jobs.ended(id))?.state).toBe('done');
     expect(announced.length).toBeLessThan(20);
+  });
+});
+
+describe('a restore', () => {
+  test('is cancelled until its guest runs, and after that by a hurry alone', () => {
+    const progress: string[] = [];
+    const begin = () => {
+      const [cancel, hurry] = [new AbortController(), new AbortController()];
+      const guest = untilItRuns(cancel.signal, hurry.signal);
+      return { cancel, hurry, guest, options: guest.options(({ phase }) => progress.push(phase)) };
+    };
+    const waits = begin();
+    waits.options.onProgress?.({ phase: 'x', done: 0, unit: 'pages' });
+    waits.cancel.abort();
+    expect(waits.options.signal?.aborted).toBe(true);
+    const runs = begin();
+    runs.options.onRunning?.('running');
+    runs.options.onProgress?.({ phase: 'x', done: 0, unit: 'pages' });
+    runs.cancel.abort();
+    expect(runs.options.signal?.aborted).toBe(false);
+    runs.hurry.abort();
+    expect(runs.options.signal?.aborted).toBe(true);
+    expect(progress).toEqual(['x', 'the guest runs; x']);
+    expect(
+      untilItRuns(AbortSignal.abort(), new AbortController().signal).options(() => undefined).signal,
+    ).toHaveProperty('aborted', true);
+  });
+
+  test('that may not be cancelled is told to hurry', async () => {
+    const jobs = new Jobs(() => undefined);
+    const { id } = jobs.start(
+      'restore',
+      'vm',
+      ({ hurry }) =>
+        new Promise((_, reject) => hurry.addEventListener('abort', () => reject(new Error('hurried')))),
+    );
+    await vi.waitFor(() => expect(jobs.get(id)?.state).toBe('running'), 60_000);
+    const closed = jobs.close();
+    expect(jobs.get(id)?.state).toBe('running');
+    jobs.hurry();
+    await closed;
+    expect(jobs.get(id)).toMatchObject({ state: 'cancelled', problem: { message: 'hurried' } });
   });
 });
 

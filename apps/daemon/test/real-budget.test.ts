@@ -25,7 +25,7 @@ describe.skipIf(kvm.skip)(kvm.title('the pauses of QEMU guests on KVM, on a budg
     for (const guest of guests) await guest.stop();
   });
 
-  test('are counted by what became of it, each checkpoint once, and the guests go on', async () => {
+  test('are counted by what became of it, each checkpoint once; the guests go on, and come back at once', async () => {
     const [wide, tight] = guests as [RunningGuest, RunningGuest];
     await place.configure(`
 [machines.wide]
@@ -56,6 +56,19 @@ pause-budget-over = "exceed"
       const beats = await waitForHeartbeats(serialPath, (found) => found.length >= before + 4);
       expect(beats.every(({ intact }) => intact)).toBe(true);
     }
+    // A restore of one of them, by the way.
+    const target = await startGuest({ accel: 'kvm', machine: 'pc', name: 'wide', incoming: true });
+    guests.push(target);
+    const wish = { checkpoint: 'latest', to: `kvm:${target.qmpPath}` };
+    const restored = await daemon.job('/v1/machines/wide/restore', wish);
+    expect(restored).toMatchObject({
+      state: 'done',
+      progress: { phase: expect.stringMatching(/^the guest runs; /) as string },
+      result: { state: 'running', lazy: { runningMs: expect.any(Number) as number } },
+    });
+    expect(restored.result).not.toHaveProperty('lazy.asked');
+    await waitForHeartbeats(target.serialPath, (beats) => beats.length >= 2);
+    expect((await readHeartbeats(target.serialPath)).every(({ intact }) => intact)).toBe(true);
     expect(await daemon.kill('SIGTERM')).toBe(0);
   }, 300_000);
 });

@@ -1,4 +1,4 @@
-import { PAGE_SIZE, totalPages, type Hypervisor, type RestoreSource } from '@fitdoc/interface';
+import { PAGE_SIZE, totalPages, type Hypervisor, type RestoreSource, type Store } from '@fitdoc/interface';
 import { CheckpointSource, restore } from '@fitdoc/engine';
 import { copyCheckpoints, Repository } from '@fitdoc/repository';
 import { MemoryStore } from '@fitdoc/store-memory';
@@ -75,6 +75,66 @@ it('verifies first where told, takes damaged pages from another copy, and holds 
   ).rejects.toMatchObject({ code: 'CAPABILITY_MISSING' });
   await other.close();
 });
+
+it('asks for a guest that runs first where it is wanted, verifies only then, and only from near', async () => {
+  const made = (setup = await setUp('memory=4M&workload=random&seed=7'));
+  const { engine, repository, store } = made;
+  const protection = await engine.protect(made.machine, repository);
+  await protection.checkpoint();
+  await protection.end();
+  const entry = await repository.resolve('latest');
+  const told: unknown[] = [];
+  const hypervisor: Hypervisor = {
+    ...readingAll({}, true),
+    restore: async (_location, _source, options) => {
+      told.push([options?.config?.['lazy'], await options?.beforeLazy?.()]);
+      return { state: 'running', pages: 1, notes: [] };
+    },
+  };
+  const far = await Repository.open(atDistance(store));
+  const request = { repository, entry, hypervisor, location: 'x' };
+  await restore(engine, { ...request, lazy: 'auto' });
+  await restore(engine, { ...request, repository: far, lazy: 'auto' });
+  await restore(engine, { ...request, repository: far, lazy: true });
+  await restore(engine, { ...request, lazy: false }, { config: { own: 1 } });
+  const why = expect.stringContaining('its repository is not on this host') as string;
+  expect(told).toEqual([
+    ['auto', undefined],
+    ['auto', why],
+    [true, undefined],
+    [false, undefined],
+  ]);
+  const eager: Hypervisor = { ...hypervisor };
+  delete eager.resume;
+  await restore(engine, { ...request, hypervisor: eager, lazy: 'auto' });
+  expect(told.at(-1)).toEqual([undefined, undefined]);
+  await expect(restore(engine, { ...request, hypervisor: eager, lazy: true })).rejects.toMatchObject({
+    code: 'CAPABILITY_MISSING',
+  });
+
+  const object = await store.get(entry.key);
+  const [batch] = (await repository.openCheckpoint(entry)).batches;
+  object[batch!.offset + 100]! ^= 1;
+  await store.put(entry.key, object, { mode: 'replace' });
+  const damaged = { code: 'FORMAT_DAMAGED', details: { key: entry.key } };
+  await expect(restore(engine, { ...request, lazy: 'auto' })).rejects.toMatchObject(damaged);
+  const verified = { ...request, repository: far, lazy: true, verifyFirst: 'lazy' } as const;
+  await expect(restore(engine, verified)).rejects.toMatchObject(damaged);
+  await restore(engine, { ...request, lazy: 'auto', verifyFirst: false });
+  await restore(engine, { ...request, repository: far, lazy: true });
+  await far.close();
+});
+
+/** The same store, as if it were in another place. */
+function atDistance(store: Store): Store {
+  return new Proxy(store, {
+    get: (target, name) => {
+      if (name === 'location') return 'far:away';
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
 
 it('sends first what guests of the machine waited for before, which what lies there cannot harm', async () => {
   const made = (setup = await setUp('memory=4M&workload=random&seed=5'));

@@ -26,11 +26,22 @@ export const hypervisor: Hypervisor = Object.freeze({
     if (location === '' || location.startsWith(FILE)) throw notASocket(location);
     return qemu.attach(location, options);
   },
-  restore: async (location, source, options) =>
-    location.startsWith(FILE)
-      ? restoreToFile(location.slice(FILE.length), source, options)
-      : qemu.restore(location, source, options),
+  restore: async (location, source, options) => {
+    if (!location.startsWith(FILE)) return qemu.restore(location, source, options);
+    if (options?.config?.['lazy'] === true) throw noGuest(location);
+    return restoreToFile(location.slice(FILE.length), source, options);
+  },
 } satisfies Hypervisor);
+
+function noGuest(location: string): FitdocError {
+  return new FitdocError(
+    'CONFIG_INVALID',
+    `No guest runs at ${location}, so none before its memory is there.`,
+    {
+      hint: 'Leave out lazy, or name the QMP socket of a QEMU that waits.',
+    },
+  );
+}
 
 function notASocket(location: string): FitdocError {
   return new FitdocError('LOCATION_INVALID', `"${location}" is no QMP socket.`, {

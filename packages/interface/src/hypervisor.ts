@@ -246,6 +246,11 @@ export interface RestoreOptions extends CallOptions {
   readonly memoryFile?: string;
   /** For a guest that runs before its memory is there: pages to send before others, the most urgent first. */
   readonly first?: readonly PageRun[];
+  /**
+   * Asked once a guest can run before its memory is there, and before anything is touched. What it gives is why the guest
+   * shall not, in words that end a sentence; what it rejects with ends the restore.
+   */
+  readonly beforeLazy?: () => Promise<string | undefined>;
   /** Called once when the guest runs, or could, though not all of its memory is there yet. */
   readonly onRunning?: (state: 'running' | 'paused') => void;
   /** Called for what goes wrong while the guest runs already, and is tried again. */

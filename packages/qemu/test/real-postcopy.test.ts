@@ -36,6 +36,7 @@ afterEach(async () => {
 
 const qemus = withoutQemu === undefined ? await testedQemus() : [];
 const LAZY = { config: { lazy: true } };
+const AUTO = { config: { lazy: 'auto' } };
 // A display and a module of memory: several RAM blocks besides the main one, whose size is one that QEMU emulates right.
 const blocks = ['-device', 'VGA,vgamem_mb=2', '-object', 'memory-backend-ram,id=more,size=8M'];
 const moreBlocks = ['-m', '65544K,slots=2,maxmem=256M', ...blocks, '-device', 'pc-dimm,memdev=more'];
@@ -227,9 +228,45 @@ describe.skipIf(withoutQemu)('a lazy restore', () => {
       machine: 'pc,memory-backend=pc.ram',
       extraArgs: ['-object', backend],
     });
-    const report = await hypervisor.restore(target.qmpPath, new RandomCheckpoint(kept[0]), LAZY);
+    const checkpoint = new RandomCheckpoint(kept[0]);
+    await expect(hypervisor.restore(target.qmpPath, checkpoint, LAZY)).rejects.toMatchObject({
+      code: 'MACHINE_INCOMPATIBLE',
+      message: expect.stringContaining('its memory is in a file') as string,
+    });
+    const report = await hypervisor.restore(target.qmpPath, checkpoint, AUTO);
     expect(report.lazy).toBeUndefined();
     expect(report.notes.join()).toMatch(/before the guest ran: its memory is in a file/);
+    await proveTwin(guest, target);
+  }, 300_000);
+
+  test('is a full one of a guest that stood, and leaves it standing', async () => {
+    const guest = await boot(bareMetal());
+    await guest.monitor.execute('stop');
+    const config = settings(guest);
+    const machine = await hypervisor.attach(guest.qmpPath, { config, standing: true });
+    const checkpoint = new RandomCheckpoint(await new Protected(machine).keep());
+    await machine.detach();
+    const target = await twin(guest);
+    const report = await hypervisor.restore(target.qmpPath, checkpoint, AUTO);
+    expect(report).toMatchObject({ state: 'paused' });
+    expect(report.notes.join()).toMatch(/before the guest ran: the guest stood when it was captured/);
+    expect(await readHeartbeats(target.serialPath)).toEqual([]);
+    for (const each of [guest, target]) await each.monitor.execute('cont');
+    await proveTwin(guest, target);
+  }, 300_000);
+
+  test('asks last whether the guest may run first, and takes no for an answer', async () => {
+    const { guest, kept } = await checkpoints(bareMetal(), 1);
+    const target = await twin(guest);
+    const checkpoint = new RandomCheckpoint(kept[0]);
+    const damaged = { ...AUTO, beforeLazy: () => Promise.reject(new FitdocError('FORMAT_DAMAGED', 'x')) };
+    await expect(hypervisor.restore(target.qmpPath, checkpoint, damaged)).rejects.toMatchObject({
+      code: 'FORMAT_DAMAGED',
+    });
+    const no = { ...AUTO, beforeLazy: () => Promise.resolve('it may not') };
+    const report = await hypervisor.restore(target.qmpPath, checkpoint, no);
+    expect(report.lazy).toBeUndefined();
+    expect(report.notes.join()).toContain('before the guest ran: it may not.');
     await proveTwin(guest, target);
   }, 300_000);
 

@@ -6,7 +6,13 @@ export { CLAIM_TTL_MS, type Writer } from './claims/claim-record.js';
 export type { ShownWriter } from './claims/conflict.js';
 export type { ListFilter } from './catalogue/catalogue.js';
 export type { PackReport } from './catalogue/packed/packer.js';
-export { cacheDirectory, cacheFor, DiskCache, type DiskCacheOptions } from './catalogue/packed/disk-cache.js';
+export {
+  cacheDirectory,
+  cacheFor,
+  DiskCache,
+  isNear,
+  type DiskCacheOptions,
+} from './catalogue/packed/disk-cache.js';
 export type { SegmentCache } from './catalogue/packed/segment-cache.js';
 export type { Derived } from './derived/derived.js';
 export type { Clock } from './clock.js';

@@ -10,8 +10,9 @@ import { shortId, time } from '../output/units.js';
 import {
   checkLazyOptions,
   lazyOptions,
+  lazyRequest,
   lazySummary,
-  verifiesFirst,
+  lazyTimes,
   type LazyOptions,
 } from '../restore/options.js';
 import { startMachine, startOptions } from '../launch/start.js';
@@ -51,40 +52,36 @@ export function restoreCommand(program: Command): void {
     .option('--force', 'where the target is a file that is there, replace it')
     .option('-n, --dry-run', 'say what would be restored and touch nothing');
   storeOptions(lazyOptions(startOptions(command)).option('--set <key=value...>', SET_HELP)).action(
-    action<[string, string[]], GivenOptions>(
-      async (session, given, name, changed) => {
-        const disks = diskTask(given);
-        const options = { ...given, to: given.to ?? '' };
-        if (given.start === true) checkStart(given);
-        else if (disks !== 'alone') checkTarget(options, changed);
-        const repository = await session.repository(options);
-        const where = session.where(options.machine);
-        const entry = await repository.resolve(name, where);
-        if (disks === 'alone') {
-          await restoreDisks(session, repository, entry, given);
-          return;
-        }
-        if (given.start === true && !given.dryRun)
-          return startMachine(session, repository, entry, given, changed);
-        const what = `${entry.machineName} as of ${time(entry.capturedAtMs)} (checkpoint ${shortId(entry.id)}, sequence ${entry.sequence})`;
-        const written = disks === 'first' ? await restoreDisks(session, repository, entry, given) : [];
-        if (options.dryRun) return tellDry(session, what, options, entry.id);
-        const { hypervisor, rest } = await hypervisorAt(options.to);
-        const also = await secondCopy(session, options, entry.id, entry.machineId);
-        const request: RestoreRequest = {
-          ...{ repository, entry, hypervisor, location: rest },
-          ...(also && { also }),
-          resume: options.resume === true,
-          verifyFirst: verifiesFirst(options),
-        };
-        // QEMU opens its disks when it starts: it may not have been started before they were there.
-        if (written.length > 0) await waitForQemu(session, rest);
-        const report = await bring(session, request, options, written);
-        await forgetWritten(written);
-        tell(session, `restored ${what} to ${options.to}`, { id: entry.id, to: options.to }, report);
-      },
-      ({ lazy, resume }) => lazy === true || resume === true,
-    ),
+    action<[string, string[]], GivenOptions>(async (session, given, name, changed) => {
+      const disks = diskTask(given);
+      const options = { ...given, to: given.to ?? '' };
+      if (given.start === true) checkStart(given);
+      else if (disks !== 'alone') checkTarget(options, changed);
+      const repository = await session.repository(options);
+      const where = session.where(options.machine);
+      const entry = await repository.resolve(name, where);
+      if (disks === 'alone') {
+        await restoreDisks(session, repository, entry, given);
+        return;
+      }
+      if (given.start === true && !given.dryRun)
+        return startMachine(session, repository, entry, given, changed);
+      const what = `${entry.machineName} as of ${time(entry.capturedAtMs)} (checkpoint ${shortId(entry.id)}, sequence ${entry.sequence})`;
+      const written = disks === 'first' ? await restoreDisks(session, repository, entry, given) : [];
+      if (options.dryRun) return tellDry(session, what, options, entry.id);
+      const { hypervisor, rest } = await hypervisorAt(options.to);
+      const also = await secondCopy(session, options, entry.id, entry.machineId);
+      const request: RestoreRequest = {
+        ...{ repository, entry, hypervisor, location: rest },
+        ...(also && { also }),
+        ...lazyRequest(options),
+      };
+      // QEMU opens its disks when it starts: it may not have been started before they were there.
+      if (written.length > 0) await waitForQemu(session, rest);
+      const report = await bring(session, request, options, written);
+      await forgetWritten(written);
+      tell(session, `restored ${what} to ${options.to}`, { id: entry.id, to: options.to }, report);
+    }),
   );
 }
 
@@ -101,11 +98,7 @@ function tell(
   report: Awaited<ReturnType<typeof bring>>,
 ): void {
   terminal.line(`${what}: ${report.state}, ${lazySummary(report)}`);
-  // Which pages it asked for is for the next restore, not for people.
-  const { lazy, ...outcome } = report;
-  const { asked: _, ...times } = lazy ?? { asked: [] };
-  const told = lazy === undefined ? {} : { lazy: times };
-  terminal.data({ message_type: 'summary', ...place, ...outcome, ...told });
+  terminal.data({ message_type: 'summary', ...place, ...report, ...lazyTimes(report) });
   for (const note of report.notes) terminal.note(note);
 }
 
@@ -116,23 +109,18 @@ async function bring(
   written: readonly DiskPlace[],
 ) {
   const { id } = request.entry;
-  const lazy = options.lazy === true || options.resume === true;
   const disks = Object.fromEntries(written.map(({ disk, file }) => [disk, file]));
   const config = {
     ...adapterSettings(options.set),
-    ...(lazy && { lazy }),
     ...(written.length > 0 && { disks }),
   };
-  if (!lazy)
-    return restore(session.engine, request, {
-      signal: session.signal,
-      onProgress: session.terminal.progress,
+  const served = serving(session, () => options.to, id, resumeLine(id, options));
+  try {
+    return await restore(session.engine, request, {
+      ...served.options,
       config,
       replace: options.force ?? false,
     });
-  const served = serving(session, options.to, id, resumeLine(id, options));
-  try {
-    return await restore(session.engine, request, { ...served.options, config });
   } finally {
     served.dispose();
   }

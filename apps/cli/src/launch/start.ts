@@ -4,7 +4,7 @@ import type { Launched } from '@fitdoc/interface';
 import type { Command } from 'commander';
 import { adapterSettings } from '../adapter-settings.js';
 import { shortId, time } from '../output/units.js';
-import { verifiesFirst, lazySummary, type LazyOptions } from '../restore/options.js';
+import { lazyRequest, lazySummary, lazyTimes, type LazyOptions } from '../restore/options.js';
 import { resumeLine } from '../restore/resume-line.js';
 import { serving } from '../restore/serving.js';
 import type { Session } from '../session.js';
@@ -36,25 +36,19 @@ export async function startMachine(
   const { terminal } = session;
   const { hypervisor } = await hypervisorFor(`${entry.scheme}:`);
   const place = await placeFor(options.dir, entry.machineName);
-  const lazy = options.lazy === true;
   let launched: Launched | undefined;
   const to = (): string => `${entry.scheme}:${launched?.location ?? place.path}`;
   const how = resumeLine(entry.id, { ...options, to: `${entry.scheme}:${place.path}/machine/qmp.sock` });
-  const served = lazy ? serving(session, to(), entry.id, how) : undefined;
+  const served = serving(session, to, entry.id, how);
   try {
     const started = await start(
       session.engine,
       {
-        ...{ repository, entry, hypervisor, verifyFirst: lazy && verifiesFirst({ ...options, to: '' }) },
+        ...{ repository, entry, hypervisor, ...lazyRequest(options) },
         launch: { directory: `${place.path}/machine`, changed },
         onLaunched: (made) => (launched = made),
       },
-      {
-        signal: session.signal,
-        onProgress: terminal.progress,
-        ...served?.options,
-        config: { ...adapterSettings(options.set), ...(lazy && { lazy }) },
-      },
+      { ...served.options, config: adapterSettings(options.set) },
     );
     await started.launched.release();
     const { report } = started;
@@ -65,7 +59,7 @@ export async function startMachine(
     terminal.data({
       ...{ message_type: 'summary', id: entry.id, to: to(), pid: started.launched.pid },
       ...{ directory: place.path, state: report.state, pages: report.pages, notes: report.notes },
-      ...{ command: started.launched.command.words },
+      ...{ command: started.launched.command.words, ...lazyTimes(report) },
     });
     for (const note of report.notes) terminal.note(note);
   } catch (error) {
@@ -73,6 +67,6 @@ export async function startMachine(
     if (launched === undefined || launched.gone.aborted) await place.remove();
     throw error;
   } finally {
-    served?.dispose();
+    served.dispose();
   }
 }

@@ -1,8 +1,8 @@
-import { parseLocation } from '@fitdoc/adapters';
+import type { RestoreRequest } from '@fitdoc/engine';
 import { FitdocError, type RestoreReport } from '@fitdoc/interface';
 import type { Command } from 'commander';
 import { count } from '../output/units.js';
-import { storeLocation, type StoreOptions } from '../session.js';
+import type { StoreOptions } from '../session.js';
 
 /** Options of restores whose guest runs before its memory is there. */
 export interface LazyOptions extends StoreOptions {
@@ -17,16 +17,16 @@ export function lazyOptions(command: Command): Command {
   return command
     .option(
       '--lazy',
-      'let the guest run at once and send its memory meanwhile (kvm: only), where that can be',
+      'let the guest run at once and send its memory meanwhile, or refuse where that cannot be (kvm: only; default: where it can be and the store is local)',
     )
-    .option('--no-lazy', 'load all memory before the guest runs (the default)')
+    .option('--no-lazy', 'load all memory before the guest runs')
     .option('--resume', 'go on with a lazy restore whose command was killed; name the same checkpoint')
     .option(
       '--also <location>',
       'with --lazy: another repository with the checkpoint, for pages that are damaged',
     )
     .option('--verify-first', 'with --lazy: check all that will be read first (default for local stores)')
-    .option('--no-verify-first', 'with --lazy: let the guest run without that');
+    .option('--no-verify-first', 'let the guest run without that');
 }
 
 /** ARGUMENT_INVALID for options that mean nothing without others, or nothing together. */
@@ -45,10 +45,17 @@ export function checkLazyOptions({ lazy, resume, also, verifyFirst, to }: LazyOp
     wrong('--verify-first needs --lazy.', 'A full restore verifies what it reads before the guest runs.');
 }
 
-/** Whether all is checked before the guest runs: by default where that costs no network. */
-export function verifiesFirst(options: LazyOptions): boolean {
-  if (options.verifyFirst !== undefined) return options.lazy === true && options.verifyFirst;
-  return options.lazy === true && parseLocation(storeLocation(options)).scheme === 'fs';
+/** What of a restore these options say. */
+export function lazyRequest({
+  lazy,
+  resume = false,
+  verifyFirst,
+}: Partial<LazyOptions>): Pick<RestoreRequest, 'lazy' | 'resume' | 'verifyFirst'> {
+  if (resume) return { resume };
+  return {
+    lazy: lazy ?? 'auto',
+    ...(verifyFirst !== undefined && { verifyFirst: verifyFirst ? 'lazy' : false }),
+  };
 }
 
 /** What a lazy restore came to, for people. */
@@ -60,4 +67,11 @@ export function lazySummary({ lazy, pages }: RestoreReport): string {
       ? 'it waited for none'
       : `it waited for ${count(lazy.faults)}, ${lazy.faultP50Ms.toFixed(1)} ms for half of them and at most ${lazy.faultP99Ms.toFixed(1)} ms for 99 %`;
   return `${ran}all ${count(pages)} pages sent after ${(lazy.sentMs / 1000).toFixed(1)} s; ${waits}`;
+}
+
+/** The same for programs; which pages the guest asked for is for the next restore. */
+export function lazyTimes({ lazy }: RestoreReport): object {
+  if (!lazy) return {};
+  const { asked: _, ...times } = lazy;
+  return { lazy: times };
 }

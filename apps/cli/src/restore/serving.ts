@@ -11,12 +11,11 @@ export interface Serving {
 }
 
 /**
- * The first Ctrl-C cancels as long as no guest runs. After that the guest depends on this process: it is told, and the
- * next one ends it all the same. `how`: the command that goes on with it.
+ * Ctrl-C cancels as long as no guest runs. After that the guest depends on this process: it is told, and the next one
+ * ends it all the same. `how`: the command that goes on with it.
  */
-export function serving(session: Session, to: string, id: string, how: string): Serving {
+export function serving(session: Session, to: () => string, id: string, how: string): Serving {
   const { terminal, interrupts } = session;
-  const cancel = new AbortController();
   let running = false;
   let told = Number.NEGATIVE_INFINITY;
   let trouble = '';
@@ -25,11 +24,8 @@ export function serving(session: Session, to: string, id: string, how: string): 
       terminal.note(
         `The guest runs and needs the rest of its memory from here: ending when all is sent. Once more ends at once; then: ${how}`,
       );
-    else cancel.abort(interrupts.stop.reason);
   };
-  const onCancel = (): void => cancel.abort(interrupts.cancel.reason);
   interrupts.stop.addEventListener('abort', onStop, { once: true });
-  interrupts.cancel.addEventListener('abort', onCancel, { once: true });
   const onProgress = (progress: Progress): void => {
     terminal.progress(progress);
     const now = performance.now();
@@ -40,10 +36,11 @@ export function serving(session: Session, to: string, id: string, how: string): 
   };
   const onRunning = (state: 'running' | 'paused'): void => {
     running = true;
+    interrupts.beGentle();
     terminal.line(
       `${state}; its memory follows, and it needs this command until then (if it is killed: ${how})`,
     );
-    terminal.data({ message_type: state, id, to, resume: how });
+    terminal.data({ message_type: state, id, to: to(), resume: how });
   };
   const onTrouble = ({ code, message }: FitdocError): void => {
     if (code === trouble) return;
@@ -51,10 +48,7 @@ export function serving(session: Session, to: string, id: string, how: string): 
     terminal.note(`the guest waits: ${message} [${code}] It is tried again until it works.`);
   };
   return {
-    options: { signal: cancel.signal, onProgress, onRunning, onTrouble },
-    dispose: () => {
-      interrupts.stop.removeEventListener('abort', onStop);
-      interrupts.cancel.removeEventListener('abort', onCancel);
-    },
+    options: { signal: session.signal, onProgress, onRunning, onTrouble },
+    dispose: () => interrupts.stop.removeEventListener('abort', onStop),
   };
 }

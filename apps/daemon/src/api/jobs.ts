@@ -35,7 +35,12 @@ export function jobRoutes(app: App, context: ApiContext): void {
     '/v1/jobs/:id',
     {
       schema: {
-        ...{ tags, summary: 'Cancel a job; its state says when it has ended', params },
+        ...{
+          tags,
+          summary:
+            'Cancel a job; its state says when it has ended. A restore whose guest runs already goes on',
+          params,
+        },
         response: { 202: jobStatus, ...errors },
       },
     },
@@ -46,6 +51,18 @@ export function jobRoutes(app: App, context: ApiContext): void {
     },
   );
 }
+
+const restoreWish = z.object({
+  checkpoint: z.string().min(1).describe('an id, a tag, latest~2, a time'),
+  to: z.string().min(1).describe('scheme:location of a waiting hypervisor'),
+  force: z.boolean().default(false).describe('where the target is a file that is there, replace it'),
+  lazy: z
+    .boolean()
+    .optional()
+    .describe(
+      'true: the guest runs before its memory is there, or not at all; false: all of it is loaded first; absent: the first where it can be and the repository is near, else the second, and a note says why',
+    ),
+});
 
 function startRoutes(app: App, { supervisor }: ApiContext): void {
   app.post(
@@ -58,11 +75,7 @@ function startRoutes(app: App, { supervisor }: ApiContext): void {
     {
       schema: {
         ...{ tags, summary: 'Bring the machine back to a checkpoint', params: machine, response: started },
-        body: z.object({
-          checkpoint: z.string().min(1).describe('an id, a tag, latest~2, a time'),
-          to: z.string().min(1).describe('scheme:location of a waiting hypervisor'),
-          force: z.boolean().default(false).describe('where the target is a file that is there, replace it'),
-        }),
+        body: restoreWish,
       },
     },
     ({ params: { name }, body }, reply) => accepted(reply, supervisor.startRestore(name, body)),

@@ -8,10 +8,12 @@ import {
   type Engine,
   type VerifyReport,
 } from '@fitdoc/engine';
-import { FitdocError, type CallOptions, type RestoreReport } from '@fitdoc/interface';
+import { FitdocError, type CallOptions, type LazyReport, type RestoreReport } from '@fitdoc/interface';
 import { type CheckpointEntry, type Repository } from '@fitdoc/repository';
 import type { MachineSettings } from '../config/schema.js';
 import { retentionPolicy } from '../config/retention.js';
+import type { JobContext } from './jobs.js';
+import { untilItRuns } from './until-it-runs.js';
 
 /** A machine's checkpoints: where they are, and under which name. */
 export interface Chain {
@@ -128,21 +130,38 @@ export interface RestoreWish {
   readonly to: string;
   /** Whether a file there may be replaced. */
   readonly force?: boolean;
+  /** Whether the guest runs before its memory is there, or not at all; absent: where it can be and the store is near. */
+  readonly lazy?: boolean | undefined;
 }
 
-/** Brings a machine back elsewhere, or in its place when that is free. */
+/**
+ * Brings a machine back elsewhere, or in its place when that is free. Once a guest runs whose memory is still to come,
+ * nothing but a hurry cancels it: it would wait for ever.
+ */
 export async function restoreChain(
   { repository, machineId }: Chain,
-  { checkpoint, to, force = false }: RestoreWish,
+  { checkpoint, to, force = false, lazy }: RestoreWish,
   { engine, registry }: { readonly engine: Engine; readonly registry: AdapterRegistry },
-  options: CallOptions,
-): Promise<RestoreReport & { readonly checkpoint: string }> {
-  const entry = await findCheckpoint({ repository, machineId }, checkpoint, options);
+  { signal, hurry, onProgress }: JobContext,
+): Promise<RestoreOutcome> {
+  const entry = await findCheckpoint({ repository, machineId }, checkpoint, { signal });
   const { hypervisor, rest } = await registry.hypervisorFor(to);
-  const report = await restore(
-    engine,
-    { repository, entry, hypervisor, location: rest },
-    { ...options, replace: force },
-  );
-  return { checkpoint: entry.id, ...report };
+  const guest = untilItRuns(signal, hurry);
+  try {
+    const { lazy: times, ...report } = await restore(
+      engine,
+      { repository, entry, hypervisor, location: rest, lazy: lazy ?? 'auto' },
+      { ...guest.options(onProgress), replace: force },
+    );
+    // Which pages it asked for is for the next restore.
+    const { asked: _, ...told } = times ?? { asked: [] };
+    return { checkpoint: entry.id, ...report, ...(times && { lazy: told as Omit<LazyReport, 'asked'> }) };
+  } finally {
+    guest.forget();
+  }
+}
+
+export interface RestoreOutcome extends Omit<RestoreReport, 'lazy'> {
+  readonly checkpoint: string;
+  readonly lazy?: Omit<LazyReport, 'asked'>;
 }

@@ -139,6 +139,7 @@ export class Supervisor {
   /** Makes a `stop` that is under way cancel what it waits for. */
   hurry(): void {
     for (const controller of this.#controllers.values()) controller.cancel();
+    this.jobs.hurry();
   }
 
   get configuration(): Configuration {

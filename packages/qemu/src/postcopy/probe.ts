@@ -1,7 +1,10 @@
 import { isFitdocError, PAGE_SIZE, type RestoreSource } from '@fitdoc/interface';
 import { property } from '../machine/devices.js';
+import { DEVICES_STATE } from '../machine/state-names.js';
 import type { QmpClient } from '../qmp/client.js';
 import { readSettings, restoreCapabilities, setCapabilities } from '../session/settings.js';
+import { runStateIn } from '../stream/global-state.js';
+import { part } from '../stream/write.js';
 import type { Block } from './messages.js';
 
 /** The capability that lets a guest run before its memory is there. */
@@ -15,6 +18,9 @@ export type Probed = { readonly blocks: readonly Block[] } | { readonly reason: 
  * was, for a full restore.
  */
 export async function probe(qmp: QmpClient, source: RestoreSource, signal?: AbortSignal): Promise<Probed> {
+  const state = runStateIn(part(source, DEVICES_STATE)) ?? 'running';
+  // Of a postcopy QEMU lets every guest run.
+  if (state !== 'running') return { reason: `the guest stood when it was captured ("${state}")` };
   const file = await fileBacked(qmp, signal);
   // QEMU 7.2 empties the file before it finds that it cannot watch it.
   if (file !== undefined) return { reason: `its memory is in a file (${file})` };

@@ -31,6 +31,15 @@ export function notWaiting(guest: string): FitdocError {
   );
 }
 
+/** For who insists that the guest runs before its memory is there. Nothing was touched. */
+export function notLazily(reason: string): FitdocError {
+  return new FitdocError(
+    'MACHINE_INCOMPATIBLE',
+    `This guest cannot run before its memory is there: ${reason}.`,
+    { hint: 'Load all of the memory first: leave out --lazy. The QEMU still waits, as it was.' },
+  );
+}
+
 /** What a restore that failed rejects with. */
 export function failure(error: unknown, qmp: QmpClient, signal: AbortSignal | undefined): unknown {
   // Of a guest that runs already, more is to be said than that.

@@ -19,7 +19,7 @@ import { withCapabilities } from './capabilities.js';
 import { sameVersion } from './check-devices.js';
 import { checkDisks } from './check-disks.js';
 import { checkTarget, knownTypes, readBlocks } from './check.js';
-import { cannotLoad, failure, notWaiting, whyBroken } from './failures.js';
+import { cannotLoad, failure, notLazily, notWaiting, whyBroken } from './failures.js';
 import { diskNotes, guestNotes } from './notes.js';
 import type { RestoreConfig } from './options.js';
 import { checkRamFile, mainRam } from './ram-file.js';
@@ -52,7 +52,7 @@ export async function restoreIncoming(
       thaw.begin(state);
       options.onRunning?.(state);
     };
-    const probed = await lazily(client, source, config, signal);
+    const probed = await lazily(client, source, config, options);
     const loaded =
       probed !== undefined && 'blocks' in probed
         ? await loadLazily(client, source, probed.blocks, config, { ...options, onRunning })
@@ -75,15 +75,19 @@ export async function restoreIncoming(
   }
 }
 
-/** Whether the guest can run before its memory is there, where that is wanted. */
+/** Whether the guest can and may run before its memory is there, where that is wanted. MACHINE_INCOMPATIBLE. */
 async function lazily(
   qmp: QmpClient,
   source: RestoreSource,
   { lazy, ramFile }: RestoreConfig,
-  signal: AbortSignal | undefined,
+  { signal, beforeLazy }: RestoreOptions,
 ): Promise<Probed | undefined> {
-  if (!lazy || ramFile !== undefined) return undefined;
-  return probe(qmp, source, signal);
+  if (lazy === false || ramFile !== undefined) return undefined;
+  const probed = await probe(qmp, source, signal);
+  const reason = 'reason' in probed ? probed.reason : await beforeLazy?.();
+  if (reason === undefined) return probed;
+  if (lazy === true) throw notLazily(reason);
+  return { reason };
 }
 
 function notLazy(reason: string): string {

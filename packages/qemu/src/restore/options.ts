@@ -9,8 +9,11 @@ export interface RestoreConfig {
   readonly ramFile: string | undefined;
   /** Directory for the socket; QEMU's user must be able to enter it. Default: the system's for temporary files. */
   readonly socketDirectory: string | undefined;
-  /** Let the guest run at once and send its memory as it asks for it, where QEMU and the host can. Default false. */
-  readonly lazy: boolean;
+  /**
+   * Let the guest run at once and send its memory as it asks for it. Where that cannot be, `true` refuses with
+   * MACHINE_INCOMPATIBLE, and `auto` loads all of the memory first, with a note. Default false.
+   */
+  readonly lazy: boolean | 'auto';
   /** Files that the checkpoint's disks were written to, by the disks' names: QEMU must have those open. */
   readonly disks: Readonly<Record<string, string>>;
 }
@@ -30,7 +33,7 @@ const SETTINGS: Readonly<Record<string, Setting>> = {
     takes: (value) =>
       typeof value === 'object' && value !== null && Object.values(value).every((each) => PATH.takes(each)),
   },
-  lazy: { what: 'true or false', takes: (value) => typeof value === 'boolean' },
+  lazy: { what: 'true, false or auto', takes: (value) => typeof value === 'boolean' || value === 'auto' },
 };
 
 export function readRestoreConfig(

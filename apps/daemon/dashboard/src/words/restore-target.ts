@@ -16,7 +16,7 @@ export function sameTarget(to: string, location: string): boolean {
 }
 
 const expectations: Readonly<Record<string, string>> = {
-  kvm: 'kvm:SOCKET: the QMP socket of a QEMU that waits, started with the options of the original and -incoming defer.',
+  kvm: 'kvm:SOCKET: the QMP socket of a QEMU that waits, started with the options of the original and -incoming defer. Where it can, the guest runs at once, and its memory follows.',
   xen: 'xen:NAME: a domain of that name is made. xen:./FILE writes a file for xl restore.',
   'xen+ssh': 'xen+ssh://HOST/NAME: a domain of that name is made there.',
   mock: 'mock:NAME: a machine of that name inside the daemon.',

@@ -80,14 +80,16 @@ export function cacheDirectory(repositoryId: string, environment = process.env):
   return path.join(root, 'fitdoc', 'catalogue', repositoryId);
 }
 
-/**
- * The cache for a repository in `storeLocation`: none for a store that is near (a directory, or memory), and none
- * where `FITDOC_CACHE=off`.
- */
+/** Whether a store is near: a directory, or memory. Reading all of it costs no network, and no network can fail. */
+export function isNear(storeLocation: string): boolean {
+  return /^(fs|memory):/.test(storeLocation);
+}
+
+/** The cache for a repository in `storeLocation`: none for a store that is near, and none where `FITDOC_CACHE=off`. */
 export function cacheFor(
   storeLocation: string,
   environment = process.env,
 ): ((repositoryId: string) => SegmentCache) | undefined {
-  if (/^(fs|memory):/.test(storeLocation) || environment['FITDOC_CACHE'] === 'off') return undefined;
+  if (isNear(storeLocation) || environment['FITDOC_CACHE'] === 'off') return undefined;
   return (id) => new DiskCache(cacheDirectory(id, environment));
 }
