@@ -2,6 +2,7 @@ import { PAGE_SIZE, totalPages, type Hypervisor, type RestoreSource, type Store 
 import { CheckpointSource, restore } from '@fitdoc/engine';
 import { copyCheckpoints, Repository } from '@fitdoc/repository';
 import { MemoryStore } from '@fitdoc/store-memory';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { setUp, type Setup } from './support.js';
 
@@ -91,7 +92,7 @@ it('asks for a guest that runs first where it is wanted, verifies only then, and
       return { state: 'running', pages: 1, notes: [] };
     },
   };
-  const far = await Repository.open(atDistance(store));
+  const far = await Repository.open(withChanges(store, { location: 'far:away' }));
   const request = { repository, entry, hypervisor, location: 'x' };
   await restore(engine, { ...request, lazy: 'auto' });
   await restore(engine, { ...request, repository: far, lazy: 'auto' });
@@ -125,11 +126,59 @@ it('asks for a guest that runs first where it is wanted, verifies only then, and
   await far.close();
 });
 
-/** The same store, as if it were in another place. */
-function atDistance(store: Store): Store {
+it('opens a chain with few questions to the store, and reads nothing of small objects again', async () => {
+  const made = (setup = await setUp('memory=8M&workload=kv&rate=4&seed=11'));
+  const { engine, repository, store } = made;
+  const protection = await engine.protect(made.machine, repository);
+  for (let i = 0; i < 6; i++) await protection.checkpoint();
+  await protection.end();
+  const entry = await repository.resolve('latest');
+  const small = (await repository.chain(entry))
+    .filter(({ bytes }) => bytes <= 16 << 10)
+    .map(({ key }) => key);
+  expect(small.length).toBeGreaterThan(2);
+  const read: string[] = [];
+  const counted = await Repository.open(
+    withChanges(store, { get: (key, ...rest) => (read.push(key), store.get(key, ...rest)) }),
+  );
+  const found = await counted.resolve('latest');
+  read.splice(0);
+  const random = await CheckpointSource.use(engine, counted, found, {}, (source) =>
+    source.random.read(0, totalPages(source.info.regions)),
+  );
+  expect(random.length).toBeGreaterThan(0);
+  for (const key of small) expect(read.filter((each) => each === key)).toHaveLength(1);
+  await counted.close();
+});
+
+it('holds nothing for there that went before its lease stood', async () => {
+  const made = (setup = await setUp('memory=4M&workload=random&seed=13'));
+  const { engine, repository, store } = made;
+  const protection = await engine.protect(made.machine, repository);
+  for (let i = 0; i < 3; i++) await protection.checkpoint();
+  await protection.end();
+  const entry = await repository.resolve('latest');
+  const put: Store['put'] = async (key, ...rest) => {
+    if (key.startsWith('locks/shared/')) {
+      // Once all of the chain was opened.
+      await setTimeout(100);
+      await store.delete(entry.key);
+    }
+    return store.put(key, ...rest);
+  };
+  const racing = await Repository.open(withChanges(store, { put }));
+  let worked = false;
+  const using = CheckpointSource.use(engine, racing, entry, {}, () => Promise.resolve((worked = true)));
+  await expect(using).rejects.toMatchObject({ code: expect.stringMatching(/NOT_FOUND/) as string });
+  expect(worked).toBe(false);
+  await racing.close();
+});
+
+/** The same store, but for what is given. */
+function withChanges(store: Store, changes: Partial<Store>): Store {
   return new Proxy(store, {
     get: (target, name) => {
-      if (name === 'location') return 'far:away';
+      if (name in changes) return Reflect.get(changes, name) as unknown;
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },

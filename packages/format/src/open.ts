@@ -34,9 +34,13 @@ export interface Structure {
   readonly header: CheckpointHeader;
   readonly summary: CheckpointSummary;
   readonly entries: readonly IndexEntry[];
+  /** All of the object, where it is so small that it was read whole. */
+  readonly whole?: Uint8Array;
 }
 
 const HEAD_READ = 16 << 10;
+/** Objects up to this size that were read whole are kept: what else is read of them costs no request. */
+const MOST_KEPT = 16 << 10;
 
 const CAPS: Readonly<Record<number, number>> = {
   [RECORD_HEADER]: LIMITS.header,
@@ -74,7 +78,8 @@ export async function openStructure(source: RangedSource, options: TailOptions):
   }
   const header = decodeHeader(await readHeader(source, head, entries, options.signal), formatVersion);
   checkTotals(header, tail.stored, entries);
-  return { header, summary: tail.summary, entries };
+  const whole = small && source.size <= MOST_KEPT ? { whole: tail.bytes } : {};
+  return { header, summary: tail.summary, entries, ...whole };
 }
 
 type Placed = Pick<IndexEntry, 'type' | 'length' | 'offset'>;

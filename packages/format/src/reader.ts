@@ -19,7 +19,7 @@ import {
   typeName,
 } from './layout.js';
 import { openStructure, type Structure } from './open.js';
-import { readExactly, type RangedSource } from './ranged-source.js';
+import { bytesSource, readExactly, type RangedSource } from './ranged-source.js';
 import { openWholeRecord } from './record.js';
 import { strongHash } from './seal.js';
 import type { TailOptions } from './tail.js';
@@ -60,7 +60,8 @@ export async function openCheckpoint(
   options: OpenOptions = {},
 ): Promise<CheckpointReader> {
   const structure = await openStructure(source, options);
-  const reader = new CheckpointReader(source, structure, options);
+  const { whole } = structure;
+  const reader = new CheckpointReader(whole ? bytesSource(whole) : source, structure, options);
   await reader.refuseUnknownExtensions(options.extensions ?? [], options);
   return reader;
 }

@@ -1,9 +1,12 @@
 import { isFitdocError, type CallOptions } from '@fitdoc/interface';
 import type { CheckpointEntry, Lease, Repository } from '@fitdoc/repository';
+import { mapOrdered } from '../workers/ordered.js';
 import { openLinks, type OpenLink } from './replay.js';
 
 /** Often enough for any luck: each attempt looks at what is there anew. */
 const ATTEMPTS = 8;
+/** Objects that are looked for at a time. */
+const LOOK_AT_ONCE = 32;
 
 export interface HeldChain {
   /** Base first. */
@@ -25,13 +28,32 @@ export async function holdChain(
   const call = options.signal ? { signal: options.signal } : {};
   for (let attempt = 1; ; attempt++) {
     const chain = await repository.chain(entry, call);
+    // Meanwhile: a guest may be waited for.
+    const opening = openLinks(repository, chain, options);
+    opening.catch(() => undefined);
     // A full disk must not stand between a machine and its restore.
     const lease = await repository.hold(chain, purpose, { ...call, evenIfFull: true });
     try {
-      return { links: await openLinks(repository, chain, options), lease };
+      const links = await opening;
+      await lookAgain(repository, chain, call);
+      return { links, lease };
     } catch (error) {
       await lease.release();
       if (!isFitdocError(error, 'STORE_NOT_FOUND') || attempt >= ATTEMPTS) throw error;
     }
   }
+}
+
+/** What was opened before the lease stood may have gone before it did. STORE_NOT_FOUND. */
+async function lookAgain(
+  repository: Repository,
+  chain: readonly CheckpointEntry[],
+  call: CallOptions,
+): Promise<void> {
+  const look = async (entry: CheckpointEntry): Promise<void> => {
+    if (await repository.store.stat(entry.key, call)) return;
+    // So that the catalogue, too, learns of it.
+    await repository.openCheckpoint(entry, call);
+  };
+  for await (const _ of mapOrdered(chain, LOOK_AT_ONCE, look)) continue;
 }

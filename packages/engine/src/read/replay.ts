@@ -32,6 +32,9 @@ export async function openChain(
   return { links: await openLinks(repository, await repository.chain(entry), options) };
 }
 
+/** Objects that are opened at a time: all of most chains, so that a store that is far is waited for once. */
+const OPEN_AT_ONCE = 32;
+
 /** Opens the objects of a chain. */
 export async function openLinks(
   repository: Repository,
@@ -47,7 +50,7 @@ export async function openLinks(
       .catch(nameObject([each]));
     return { entry: each, reader };
   };
-  for await (const link of mapOrdered(chain, 16, open)) links.push(link);
+  for await (const link of mapOrdered(chain, OPEN_AT_ONCE, open)) links.push(link);
   return links;
 }
 

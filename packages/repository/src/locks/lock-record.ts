@@ -109,14 +109,15 @@ export async function findLocks(
       ? [`${LOCKS_PREFIX}${kind}/`]
       : [lockFolder(kind, machine), lockFolder(kind, undefined)];
   const call = signal ? { signal } : {};
-  const found: FoundLock[] = [];
-  for (const prefix of prefixes) {
+  const below = async (prefix: string): Promise<FoundLock[]> => {
+    const found: FoundLock[] = [];
     for await (const { key, modifiedMs } of store.list(prefix, call)) {
       const record = await readLock(store, key, signal);
       if (record !== 'gone') found.push({ key, kind, refreshedAtMs: modifiedMs, record });
     }
-  }
-  return found;
+    return found;
+  };
+  return (await Promise.all(prefixes.map(below))).flat();
 }
 
 async function readLock(
