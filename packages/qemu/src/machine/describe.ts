@@ -2,6 +2,7 @@ import type { Json } from '@fitdoc/interface';
 import type { QemuVersion, QmpClient } from '../qmp/client.js';
 import { readCpuFeatures, type CpuFeatures } from './cpu-flags.js';
 import { property, readDevices, type Devices } from './devices.js';
+import { readParts } from './parts.js';
 
 /** What can be asked of a QEMU, running or waiting, and decides whether a checkpoint of one fits another. */
 export interface Description extends CpuFeatures {
@@ -31,27 +32,42 @@ export async function describe(
   signal?: AbortSignal,
 ): Promise<Description> {
   const ask = <Result>(command: string): Promise<Result> => qmp.execute<Result>(command, {}, { signal });
-  const { name } = await ask<{ name?: string }>('query-name');
-  const { UUID: uuid } = await ask<{ UUID: string }>('query-uuid');
-  const { arch } = await ask<{ arch: string }>('query-target');
-  const { enabled } = await ask<{ enabled: boolean }>('query-kvm');
-  const cpus = await ask<readonly { 'qom-path': string }[]>('query-cpus-fast');
-  const memory = await ask<{ 'base-memory': number }>('query-memory-size-summary');
-  const backend = await property(qmp, '/machine', 'memory-backend', signal);
+  const ofMachine = (of: string): Promise<Json | undefined> => property(qmp, '/machine', of, signal);
+  // Together: QEMU answers one after the other, but need not wait for us in between.
+  const [{ name }, { UUID: uuid }, { arch }, { enabled }, cpus, memory, parts, ...machine] =
+    await Promise.all([
+      ask<{ name?: string }>('query-name'),
+      ask<{ UUID: string }>('query-uuid'),
+      ask<{ arch: string }>('query-target'),
+      ask<{ enabled: boolean }>('query-kvm'),
+      ask<readonly { 'qom-path': string }[]>('query-cpus-fast'),
+      ask<{ 'base-memory': number }>('query-memory-size-summary'),
+      readParts(qmp, signal),
+      ofMachine('memory-backend'),
+      ofMachine('type'),
+      ofMachine('suppress-vmdesc'),
+    ]);
+  const [backend, type, undescribed] = machine;
+  const cpu = cpus[0]?.['qom-path'] ?? '';
+  const [cpuType, features, devices] = await Promise.all([
+    property(qmp, cpu, 'type', signal),
+    readCpuFeatures(qmp, cpu, recorded, signal),
+    readDevices(qmp, parts, signal),
+  ]);
   return {
     qemu,
     name,
     uuid: /^[0-]*$/.test(uuid) ? undefined : uuid,
     architecture: arch,
-    machineType: text(await property(qmp, '/machine', 'type', signal)).replace(/-machine$/, ''),
+    machineType: text(type).replace(/-machine$/, ''),
     accelerator: enabled ? 'kvm' : 'tcg',
     cpus: cpus.length,
-    cpuModel: text(await property(qmp, cpus[0]?.['qom-path'] ?? '', 'type', signal)),
-    ...(await readCpuFeatures(qmp, cpus[0]?.['qom-path'] ?? '', recorded, signal)),
+    cpuModel: text(cpuType),
+    ...features,
     memoryBytes: memory['base-memory'],
     mainRam: typeof backend === 'string' && backend !== '' ? backend : undefined,
-    devices: await readDevices(qmp, signal),
-    undescribed: (await property(qmp, '/machine', 'suppress-vmdesc', signal)) === true,
+    devices,
+    undescribed: undescribed === true,
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Json } from '@fitdoc/interface';
 import type { QmpClient } from '../qmp/client.js';
 import { fewAtOnce } from '../qmp/few-at-once.js';
-import { readParts, type Part } from './parts.js';
+import type { Part } from './parts.js';
 
 /** The devices of a machine, as its object tree has them. */
 export interface Devices {
@@ -15,13 +15,18 @@ export interface Devices {
 
 const PLUGGED = /^\/machine\/peripheral(-anon)?\/[^/]*$/;
 
-export async function readDevices(qmp: QmpClient, signal?: AbortSignal): Promise<Devices> {
-  const devices = (await readParts(qmp, signal)).filter(({ type }) => type !== 'container');
+/** Which of a machine's parts are devices, and where those are plugged in. */
+export async function readDevices(
+  qmp: QmpClient,
+  parts: readonly Part[],
+  signal?: AbortSignal,
+): Promise<Devices> {
+  const devices = parts.filter(({ type }) => type !== 'container');
   const isPlugged = ({ path }: Part): boolean => PLUGGED.test(path);
   const macs: string[] = [];
   const plugged = await fewAtOnce(devices.filter(isPlugged), async ({ path, type }) => {
-    const address = await property(qmp, path, 'addr', signal);
-    const mac = await property(qmp, path, 'mac', signal);
+    const of = (name: string): Promise<Json | undefined> => property(qmp, path, name, signal);
+    const [address, mac] = await Promise.all([of('addr'), of('mac')]);
     if (typeof mac === 'string') macs.push(mac);
     return typeof address === 'number' ? `${type}@${address.toString(16)}` : type;
   });

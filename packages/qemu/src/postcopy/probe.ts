@@ -2,7 +2,13 @@ import { isFitdocError, PAGE_SIZE, type RestoreSource } from '@fitdoc/interface'
 import { property } from '../machine/devices.js';
 import { DEVICES_STATE } from '../machine/state-names.js';
 import type { QmpClient } from '../qmp/client.js';
-import { readSettings, restoreCapabilities, setCapabilities } from '../session/settings.js';
+import {
+  readSettings,
+  restoreCapabilities,
+  setCapabilities,
+  unsetCapabilities,
+  type MigrationSettings,
+} from '../session/settings.js';
 import { runStateIn } from '../stream/global-state.js';
 import { part } from '../stream/write.js';
 import type { Block } from './messages.js';
@@ -10,8 +16,16 @@ import type { Block } from './messages.js';
 /** The capability that lets a guest run before its memory is there. */
 export const POSTCOPY = 'postcopy-ram';
 
-/** Whether a waiting QEMU can be given its memory while it runs: its blocks, or why it cannot. */
-export type Probed = { readonly blocks: readonly Block[] } | { readonly reason: string };
+/** Whether a waiting QEMU can be given its memory while it runs: its blocks, and how it is set; or why it cannot. */
+export type Probed = (Probing & { readonly settings: MigrationSettings }) | Refusal;
+
+interface Probing {
+  readonly blocks: readonly Block[];
+}
+
+interface Refusal {
+  readonly reason: string;
+}
 
 /**
  * Looks at everything that such a restore needs. It changes nothing: where it says no, the QEMU still waits, as it
@@ -21,13 +35,13 @@ export async function probe(qmp: QmpClient, source: RestoreSource, signal?: Abor
   const state = runStateIn(part(source, DEVICES_STATE)) ?? 'running';
   // Of a postcopy QEMU lets every guest run.
   if (state !== 'running') return { reason: `the guest stood when it was captured ("${state}")` };
-  const file = await fileBacked(qmp, signal);
+  const [file, probed] = await Promise.all([fileBacked(qmp, signal), probeBlocks(qmp, source, signal)]);
   // QEMU 7.2 empties the file before it finds that it cannot watch it.
   if (file !== undefined) return { reason: `its memory is in a file (${file})` };
-  const probed = await probeBlocks(qmp, source, signal);
   if ('reason' in probed) return probed;
-  const refusal = await refused(qmp, signal);
-  return refusal === undefined ? probed : { reason: `QEMU says: ${refusal}` };
+  const settings = await readSettings(qmp, signal);
+  const refusal = await refused(qmp, settings);
+  return refusal === undefined ? { ...probed, settings } : { reason: `QEMU says: ${refusal}` };
 }
 
 /** The part of it that holds for a guest that runs already, too. */
@@ -35,7 +49,7 @@ export async function probeBlocks(
   qmp: QmpClient,
   source: RestoreSource,
   signal?: AbortSignal,
-): Promise<Probed> {
+): Promise<Probing | Refusal> {
   if (source.random === undefined) return { reason: 'the checkpoint cannot be read in any order' };
   if (!qmp.outOfBand) return { reason: 'this QEMU takes no commands out of band' };
   const blocks = blocksOf(source, await pageSizes(qmp, signal));
@@ -96,18 +110,17 @@ function blocksOf({ info }: RestoreSource, sizes: ReadonlyMap<string, number>): 
 }
 
 /** Asks QEMU itself, which tries what it needs of the host (userfaultfd), and gives its reason if it cannot. */
-async function refused(qmp: QmpClient, signal?: AbortSignal): Promise<string | undefined> {
-  const settings = await readSettings(qmp, signal);
+async function refused(qmp: QmpClient, settings: MigrationSettings): Promise<string | undefined> {
   if (!settings.capabilities.some(({ capability }) => capability === POSTCOPY))
     return `it has no ${POSTCOPY}`;
   try {
     await setCapabilities(qmp, settings.capabilities, [POSTCOPY]);
-    return undefined;
   } catch (error) {
+    await restoreCapabilities(qmp, settings);
     if (!isFitdocError(error, 'PROTOCOL_ERROR')) throw error;
     const { description } = error.details;
     return typeof description === 'string' ? description : error.message;
-  } finally {
-    await restoreCapabilities(qmp, settings);
   }
+  await unsetCapabilities(qmp, settings.capabilities, [POSTCOPY]);
+  return undefined;
 }

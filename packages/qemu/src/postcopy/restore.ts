@@ -12,10 +12,11 @@ import type { QmpClient } from '../qmp/client.js';
 import { withCapabilities } from '../restore/capabilities.js';
 import type { RestoreConfig } from '../restore/options.js';
 import { connectIncoming, startIncoming } from '../restore/socket.js';
+import type { MigrationSettings } from '../session/settings.js';
 import { part } from '../stream/write.js';
 import { Conversation, isPong } from './conversation.js';
 import { opening, PING_LOADED, type Block } from './messages.js';
-import { POSTCOPY } from './probe.js';
+import { POSTCOPY, type Probed } from './probe.js';
 import { recoverAndServe } from './recover.js';
 import { reportOf, serverFor, serveToTheEnd } from './serve.js';
 import { endServed, keepServed } from './served-record.js';
@@ -31,20 +32,22 @@ type Loaded = Omit<RestoreReport, 'notes'>;
 export async function loadLazily(
   qmp: QmpClient,
   source: RestoreSource,
-  blocks: readonly Block[],
+  { blocks, settings }: Exclude<Probed, { readonly reason: string }>,
   config: RestoreConfig,
   options: RestoreOptions,
 ): Promise<Loaded> {
   const signal = options.signal ?? new AbortController().signal;
   const first = opening(part(source, CONFIGURATION_STATE), part(source, DEVICES_STATE), blocks);
-  return withCapabilities(qmp, [POSTCOPY], signal, async (found) => {
+  const load = async (found: MigrationSettings): Promise<Loaded> => {
     // Before it listens: from then on its main loop may wait for us.
-    const record = await keepServed(qmp, source, found);
+    const keeping = keepServed(qmp, source, found);
+    keeping.catch(() => undefined);
     const socket = await connectIncoming(qmp, startIncoming, config.socketDirectory, signal);
     const conversation = new Conversation(socket);
     const start = performance.now();
     const served = serverFor(conversation, source, blocks, signal, options);
     try {
+      const record = await keeping;
       const { state, runningMs } = await begin(qmp, conversation, first, start, signal);
       options.onRunning?.(state);
       const last = await serveAnyhow(qmp, conversation, served, { source, blocks, config, options, signal });
@@ -56,7 +59,8 @@ export async function loadLazily(
     } finally {
       conversation.close();
     }
-  });
+  };
+  return withCapabilities(qmp, [POSTCOPY], signal, load, settings);
 }
 
 async function begin(

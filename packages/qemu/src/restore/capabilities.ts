@@ -11,15 +11,16 @@ import { ANSWER_MS } from './failures.js';
 
 /**
  * Loads with every capability off but those named, as their streams are others than ours, and puts them back: libvirt
- * relies on one. `work` is given them as they were.
+ * relies on one. `work` is given them as they were. `known`: how QEMU is set, where that was just asked.
  */
 export async function withCapabilities<Result>(
   qmp: QmpClient,
   on: readonly string[],
   signal: AbortSignal | undefined,
   work: (found: MigrationSettings) => Promise<Result>,
+  known?: MigrationSettings,
 ): Promise<Result> {
-  const settings = await readSettings(qmp, signal);
+  const settings = known ?? (await readSettings(qmp, signal));
   await setCapabilities(qmp, settings.capabilities, on);
   try {
     const result = await work(settings);

@@ -39,8 +39,10 @@ export async function restoreIncoming(
   try {
     const { guest } = await migrationState(client, signal);
     if (guest !== 'inmigrate') throw notWaiting(guest);
-    const target = await describe(client, version, recordedFeatures(source.info.platform), signal);
-    const blocks = await readBlocks(client, signal);
+    const [target, blocks] = await Promise.all([
+      describe(client, version, recordedFeatures(source.info.platform), signal),
+      readBlocks(client, signal),
+    ]);
     const other = !sameVersion(version.text, source.info.platform['qemuVersion']);
     const types = other ? await knownTypes(client, source.info, target, signal) : undefined;
     const differing = checkTarget(source.info, { ...target, blocks, types });
@@ -55,7 +57,7 @@ export async function restoreIncoming(
     const probed = await lazily(client, source, config, options);
     const loaded =
       probed !== undefined && 'blocks' in probed
-        ? await loadLazily(client, source, probed.blocks, config, { ...options, onRunning })
+        ? await loadLazily(client, source, probed, config, { ...options, onRunning })
         : await loadFully(client, source, config, options);
     thaw.begin(loaded.state);
     const { uuid } = target;

@@ -19,12 +19,10 @@ export interface MigrationState {
 }
 
 export async function migrationState(qmp: QmpClient, signal?: AbortSignal): Promise<MigrationState> {
-  const guest = await qmp.execute<{ status: string }>('query-status', {}, { signal });
-  const migration = await qmp.execute<{ status?: string; 'error-desc'?: string }>(
-    'query-migrate',
-    {},
-    { signal },
-  );
+  const [guest, migration] = await Promise.all([
+    qmp.execute<{ status: string }>('query-status', {}, { signal }),
+    qmp.execute<{ status?: string; 'error-desc'?: string }>('query-migrate', {}, { signal }),
+  ]);
   return { guest: guest.status, migration: migration.status, errorText: migration['error-desc'] };
 }
 

@@ -37,8 +37,10 @@ export function originalSettings(current: MigrationSettings, before: MigrationSe
 }
 
 export async function readSettings(qmp: QmpClient, signal?: AbortSignal): Promise<MigrationSettings> {
-  const capabilities = await qmp.execute<Capabilities>('query-migrate-capabilities', {}, { signal });
-  const parameters = await qmp.execute<Parameters>('query-migrate-parameters', {}, { signal });
+  const [capabilities, parameters] = await Promise.all([
+    qmp.execute<Capabilities>('query-migrate-capabilities', {}, { signal }),
+    qmp.execute<Parameters>('query-migrate-parameters', {}, { signal }),
+  ]);
   return { capabilities, parameters };
 }
 
@@ -78,6 +80,17 @@ export async function restoreSettings(qmp: QmpClient, settings: MigrationSetting
     'migrate-set-parameters',
     Object.fromEntries(changed.map((name) => [name, parameters[name]!])),
   );
+}
+
+/** Takes back a `setCapabilities` that nothing came after. */
+export async function unsetCapabilities(
+  qmp: QmpClient,
+  before: Capabilities,
+  on: readonly string[],
+): Promise<void> {
+  const now = before.map(({ capability }) => ({ capability, state: on.includes(capability) }));
+  const were = before.filter(({ state }) => state).map(({ capability }) => capability);
+  await setCapabilities(qmp, now, were);
 }
 
 /** Turns capabilities on and off as they were. */
