@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FitdocError } from '@fitdoc/interface';
+import { FitdocError, type LazyReport, type PageRun } from '@fitdoc/interface';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hypervisor } from './support/hypervisor.js';
 import { serveElsewhere, writeDown } from './support/lazy-server.js';
@@ -57,11 +57,15 @@ async function checkpoints(
   return { guest, kept };
 }
 
-async function restoreAndProve(guest: TestGuest, checkpoint: RandomCheckpoint): Promise<number> {
+async function restoreAndProve(
+  guest: TestGuest,
+  checkpoint: RandomCheckpoint,
+  first: readonly PageRun[] = [],
+): Promise<LazyReport> {
   const target = await twin(guest);
   const running: string[] = [];
   const onRunning = (state: string): void => void running.push(state);
-  const report = await hypervisor.restore(target.qmpPath, checkpoint, { ...LAZY, onRunning });
+  const report = await hypervisor.restore(target.qmpPath, checkpoint, { ...LAZY, onRunning, first });
   expect(running).toEqual(['running']);
   expect(report.state).toBe('running');
   expect(report.notes.join()).not.toMatch(/before the guest ran/);
@@ -70,16 +74,21 @@ async function restoreAndProve(guest: TestGuest, checkpoint: RandomCheckpoint): 
   expect(report.lazy!.asked.length).toBeGreaterThanOrEqual(report.lazy!.faults);
   await proveTwin(guest, target);
   await target.stop();
-  return report.lazy!.faults;
+  return report.lazy!;
 }
 
 describe.each(qemus)('on QEMU $version a lazy restore', (qemu) => {
   test('lets the guest run at once, from each of five checkpoints, and its memory is right', async () => {
     const { guest, kept } = await checkpoints(bareMetal({ ...on(qemu), extraArgs: moreBlocks }), 5);
     let faults = 0;
-    for (const [index, checkpoint] of kept.entries())
+    let first: PageRun[] = [];
+    for (const [index, checkpoint] of kept.entries()) {
       // A store that is slow to answer has the guest ask for more.
-      faults += await restoreAndProve(guest, new RandomCheckpoint(checkpoint, { delayMs: index * 3 }));
+      const slow = new RandomCheckpoint(checkpoint, { delayMs: index * 3 });
+      const lazy = await restoreAndProve(guest, slow, index % 2 === 1 ? first : []);
+      first = lazy.asked.map((start) => ({ start, count: 1 }));
+      faults += lazy.faults;
+    }
     expect(faults).toBeGreaterThan(10);
   }, 300_000);
 

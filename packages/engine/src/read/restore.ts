@@ -9,6 +9,7 @@ import { isNear, type CheckpointEntry, type Repository } from '@fitdoc/repositor
 import { askedBefore, rememberAsked } from './asked-order.js';
 import { CheckpointSource, type ReadOptions } from './checkpoint-source.js';
 import type { Engine } from '../engine.js';
+import { readAhead } from './read-ahead.js';
 import { withSecondCopy } from './second-copy.js';
 
 export interface RestoreRequest {
@@ -57,7 +58,10 @@ export async function restore(
     const beforeLazy = () => whyNotLazily(request, verifies === 'lazy' ? verify : undefined);
     const all = { beforeLazy, ...options, first, config };
     if (verifies === true) await verify();
-    if (!resume) return hypervisor.restore(location, source, all);
+    if (!resume) {
+      const ahead = mayBeLazy(request) && source.random ? readAhead(source.random, first) : undefined;
+      return hypervisor.restore(location, source, all).finally(() => ahead?.end());
+    }
     if (hypervisor.resume) return hypervisor.resume(location, source, all);
     throw new FitdocError('CAPABILITY_MISSING', `A restore to ${hypervisor.scheme}: cannot be resumed.`, {
       hint: 'Restore anew: no guest runs there before all of its memory is loaded.',
@@ -97,6 +101,12 @@ function configOf(
     `No guest of ${hypervisor.scheme}: runs before its memory is there.`,
     { hint: 'Load all of the memory first: restore without lazy.' },
   );
+}
+
+/** Whether a guest runs before its memory is there unless its hypervisor has something against it. */
+function mayBeLazy({ lazy = false, hypervisor, repository }: RestoreRequest): boolean {
+  if (lazy === 'auto' && !isNear(repository.store.location)) return false;
+  return lazy !== false && hypervisor.resume !== undefined;
 }
 
 /**

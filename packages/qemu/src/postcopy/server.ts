@@ -86,8 +86,9 @@ export class PageServer {
    * written last, then the rest. What cannot be read is left out, and told in `unreadable`.
    */
   async serve(first: readonly PageRun[] = []): Promise<void> {
+    const preferred = this.#preferRecent();
     await Promise.race([this.#failed, this.#pushFirst(first)]);
-    await Promise.race([this.#failed, this.#preferRecent()]);
+    await Promise.race([this.#failed, preferred]);
     await Promise.race([this.#failed, this.#push()]);
     while (this.#answers.size > 0) await Promise.race([this.#failed, ...this.#answers]);
   }
@@ -107,7 +108,7 @@ export class PageServer {
   }
 
   async #give(host: PageRun, at: number): Promise<void> {
-    const { pages, transmission, total } = this.#options;
+    const { pages, transmission } = this.#options;
     const { extents, unreadable } = transmission.isOwed(host.start)
       ? await readAround(pages, host, this.#patient)
       : { extents: [], unreadable: [] };
@@ -116,32 +117,46 @@ export class PageServer {
     await this.#send(this.#urgent, () => transmission.section(host, extents, true));
     this.latencies.add(performance.now() - at);
     this.#order.asked(host.start);
-    await this.#giveNeighbours(host.start + host.count, total);
+    await this.#giveNeighbours(host.start + host.count);
   }
 
-  async #giveNeighbours(from: number, total: number): Promise<void> {
+  async #giveNeighbours(from: number): Promise<void> {
     const { pages, transmission } = this.#options;
-    if (from >= total || NEIGHBOURS * PAGE_SIZE <= transmission.blockOf(from).pageSize) return;
-    const block = transmission.blockOf(from);
-    const run = { start: from, count: Math.min(NEIGHBOURS, block.firstGfn + block.pages - from) };
-    for (const owed of transmission.owedIn(run)) {
+    for (const owed of transmission.owedIn(this.#neighbours(from))) {
       const extents = await readPatiently(pages, owed, this.#patient).catch(() => undefined);
       // Their block is pushed later, which tells what cannot be read.
       if (extents) await this.#send(this.#urgent, () => transmission.section(owed, extents));
     }
   }
 
+  /** What lies from a page on, and is sent unasked: none where a host page is larger than that. */
+  #neighbours(from: number): PageRun {
+    const { transmission, total } = this.#options;
+    if (from >= total) return { start: from, count: 0 };
+    const { firstGfn, pages, pageSize } = transmission.blockOf(from);
+    const most = NEIGHBOURS * PAGE_SIZE <= pageSize ? 0 : NEIGHBOURS;
+    return { start: from, count: Math.min(most, firstGfn + pages - from) };
+  }
+
+  /** With their neighbours, without which the guest would ask for those. */
   async #pushFirst(first: readonly PageRun[]): Promise<void> {
+    const ahead: Promise<void>[] = [];
+    for (const run of first) {
+      if (run.start + run.count > this.#options.total) continue;
+      // Zeros, too: the guest waited for them.
+      for (const chunk of this.#chunks(this.#wholeHostPages(run))) ahead.push(this.#pushLikely(chunk, true));
+      for (const owed of this.#options.transmission.owedIn(this.#neighbours(run.start + run.count)))
+        ahead.push(this.#pushLikely(owed, false));
+      while (ahead.length > FIRST_AT_ONCE) await ahead.shift();
+    }
+    await Promise.all(ahead);
+  }
+
+  async #pushLikely(run: PageRun, zeros: boolean): Promise<void> {
     const { pages, transmission } = this.#options;
-    const push = async (run: PageRun): Promise<void> => {
-      const whole = this.#wholeHostPages(run);
-      // A failure is told when the block around it is pushed.
-      const extents = await readPatiently(pages, whole, this.#patient).catch(() => undefined);
-      if (extents) await this.#send(this.#pushed, () => transmission.section(whole, extents));
-    };
-    const owed = first.flatMap((run) => transmission.owedIn(run)).flatMap((run) => [...this.#chunks(run)]);
-    for (let at = 0; at < owed.length; at += FIRST_AT_ONCE)
-      await Promise.all(owed.slice(at, at + FIRST_AT_ONCE).map(push));
+    // A failure is told when the block around it is pushed.
+    const extents = await readPatiently(pages, run, this.#patient).catch(() => undefined);
+    if (extents) await this.#send(this.#pushed, () => transmission.section(run, extents, zeros));
   }
 
   async #preferRecent(): Promise<void> {

@@ -78,8 +78,8 @@ async function timed(
   // An engine of its own, as a command would have: its workers are not there yet.
   const engine = createEngine();
   try {
-    const request = { repository, entry, hypervisor: noting, location, verifyFirst };
-    const report = await restore(engine, request, { config: lazy ? { lazy } : {}, first });
+    const request = { repository, entry, hypervisor: noting, location, lazy, verifyFirst };
+    const report = await restore(engine, request, { first });
     const sentMs = performance.now() - start;
     if (lazy && report.lazy === undefined) throw new Error(`not lazy: ${report.notes.join(' ')}`);
     return {

@@ -110,20 +110,19 @@ export class RandomReader implements RandomPages {
   }
 
   async recent(count: number, options: CallOptions = {}): Promise<readonly PageRun[]> {
-    const found: PageRun[] = [];
+    const newest: BatchOf[] = [];
     let pages = 0;
     for (const link of this.#increments.toReversed()) {
-      const batches = link.reader.batches.map((_, batch) => ({ link, batch }));
-      for (let first = 0; first < batches.length && pages < count; first += this.#options.pool.workers) {
-        const some = batches.slice(first, first + this.#options.pool.workers);
-        for (const memory of await this.#layers.layers(some, options)) {
-          const gfns = gfnsOf(memory);
-          found.push(...runsOf(gfns));
-          pages += gfns.length;
-        }
+      for (let batch = 0; batch < link.reader.batches.length && pages < count; batch++) {
+        newest.push({ link, batch });
+        pages += link.reader.batches[batch]!.pages;
       }
     }
-    return found;
+    // All at once: their indexes tell how many pages they have.
+    throwIfAborted(options.signal);
+    // Without the caller's signal: others may wait for the same batches.
+    const layers = await this.#layers.layers(newest, {});
+    return layers.flatMap((memory) => runsOf(gfnsOf(memory)));
   }
 
   /** The first page from `at` on that any batch spans, or `end`. */
