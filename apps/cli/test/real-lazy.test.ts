@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { gate } from '../../../tools/lab/src/gate.js';
@@ -9,7 +10,7 @@ import {
   type GuestOptions,
   type RunningGuest,
 } from '../../../tools/lab/src/qemu/index.js';
-import { fitdoc, folder, messages, start } from './cli.js';
+import { fitdoc, folder, messages, start, type Outcome } from './cli.js';
 
 const kvm = gate('kvm', await missingForKvm());
 const OPTIONS: GuestOptions = {
@@ -43,6 +44,19 @@ async function proves(restored: RunningGuest, original: RunningGuest): Promise<v
   expect(beats.every(({ intact }) => intact)).toBe(true);
 }
 
+/** Ctrl-C comes with the first line. */
+async function interrupted(...args: string[]): Promise<Outcome> {
+  const child = start(...args);
+  let [out, err] = ['', ''];
+  child.stdout?.on('data', (chunk: Buffer) => {
+    if (!out.includes('\n') && chunk.includes('\n')) child.kill('SIGINT');
+    out += chunk.toString();
+  });
+  child.stderr?.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code: code ?? -1, out, err };
+}
+
 async function repository(guest: RunningGuest, ...secret: string[]): Promise<string> {
   const made = await folder();
   cleanups.push(made.remove);
@@ -69,7 +83,8 @@ describe.skipIf(kvm.skip)(kvm.title('fitdoc restore to a QEMU, on KVM'), () => {
     const store = await repository(guest);
     const target = await boot(true);
     const to = `kvm:${target.qmpPath}`;
-    const restored = await fitdoc('restore', 'latest', '--store', store, '--to', to, '--json');
+    // The guest depends on it by then: it goes on.
+    const restored = await interrupted('restore', 'latest', '--store', store, '--to', to, '--json');
     expect(restored).toMatchObject({ code: 0 });
     const told = messages(restored);
     expect(told[0]).toMatchObject({ message_type: 'running', to });
