@@ -1,5 +1,9 @@
 import type { RamBlock } from '../stream/layout.js';
 import type { QmpClient } from '../qmp/client.js';
+import { memoryShown } from './memory-tree.js';
+
+/** Kinds of regions that a RAM block is behind. */
+const MEMORY = new Set(['ram', 'rom', 'romd']);
 
 /** A stretch of guest-physical memory: where a part of a RAM block lies for the processors. */
 export interface MappedRange {
@@ -21,25 +25,29 @@ export async function readMemoryMap(
   signal?: AbortSignal,
 ): Promise<MappedRange[]> {
   const text = await qmp
-    .execute<string>('human-monitor-command', { 'command-line': 'info mtree -f' }, { signal })
+    .execute<string>('human-monitor-command', { 'command-line': 'info mtree' }, { signal })
     .catch(() => '');
   return parseMemoryMap(text, blocks);
 }
 
-/** Reads the flat view of the address space "memory" in the output of `info mtree -f`. */
+/** The ranges of RAM blocks in the output of `info mtree`; those that follow each other in both are one. */
 export function parseMemoryMap(text: string, blocks: readonly RamBlock[]): MappedRange[] {
-  const view = text.split(/^FlatView #/m).find((each) => /^ AS "memory"/m.test(each)) ?? '';
-  const line =
-    /^ {2}([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, (?:ram|rom|romd)\): (.+?)(?: @([0-9a-f]{16}))?(?: KVM)?$/gm;
   const ranges: MappedRange[] = [];
-  for (const [, from, to, name, offset = '0'] of view.matchAll(line)) {
-    const address = Number(BigInt(`0x${from}`));
-    const bytes = Number(BigInt(`0x${to}`)) + 1 - address;
-    const range = { offset: Number(BigInt(`0x${offset}`)), bytes, address };
-    const block = blockOf(name!, range.offset + bytes, blocks);
-    if (block !== undefined) ranges.push({ region: block.name, ...range });
+  for (const { from, to, kind, name, offset } of memoryShown(text)) {
+    if (!MEMORY.has(kind)) continue;
+    const range = { offset: Number(offset), bytes: Number(to - from), address: Number(from) };
+    const block = blockOf(name, range.offset + range.bytes, blocks);
+    if (block === undefined) continue;
+    const last = ranges.at(-1);
+    if (last?.region === block.name && follows(range, last))
+      ranges.splice(-1, 1, { ...last, bytes: last.bytes + range.bytes });
+    else ranges.push({ region: block.name, ...range });
   }
   return ranges;
+}
+
+function follows(range: Omit<MappedRange, 'region'>, { address, offset, bytes }: MappedRange): boolean {
+  return range.address === address + bytes && range.offset === offset + bytes;
 }
 
 /** A block of a device is named after its bus, too: `0000:00:02.0/vga.vram`. Undefined when two could be meant. */
