@@ -142,7 +142,7 @@ async function protect(
     const disks = capture
       ? new Disks(qmp, diskSettings(config, version, drives.disks, begun.life))
       : undefined;
-    const chosen = { colo, returnPath, endsAtColo, shield };
+    const chosen = { colo, returnPath, endsAtColo, shield, disksAreOthers: options.disks === 'external' };
     const whole = { ...parts, ...chosen, disks, attached: begun, door, session, agent };
     return new QemuMachine(info, supported, whole);
   } catch (error) {

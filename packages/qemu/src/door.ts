@@ -17,6 +17,6 @@ export interface Door {
    * and the door's own.
    */
   connect(location: string, options?: ConnectOptions): Promise<Connected>;
-  /** What a checkpoint keeps beside QEMU's own state, as it is while the guest runs on after a capture. */
+  /** What a checkpoint keeps beside QEMU's own state. It is asked while QEMU migrates, so that nothing can be plugged. */
   states?(client: QmpClient, signal: AbortSignal): Promise<readonly DeviceState[]>;
 }

@@ -56,10 +56,10 @@ async function toldFlat(qmp: QmpClient): Promise<MappedRange[]> {
   const line = /^ {2}([0-9a-f]{16})-([0-9a-f]{16}) \(prio \d+, (?:ram|rom)\): (\S+)(?: @([0-9a-f]{16}))?/gm;
   const ranges: MappedRange[] = [];
   for (const [, from, to, name, at = '0'] of view.matchAll(line)) {
-    const [address, end, offset] = [from!, to!, at].map((text) => Number.parseInt(text, 16)) as number[];
+    const [address = 0, end = 0, offset = 0] = [from!, to!, at].map((text) => Number.parseInt(text, 16));
     const region = blocks.find((block) => block.name.endsWith(name!))?.name;
     if (region === undefined) continue;
-    const bytes = end! + 1 - address!;
+    const bytes = end + 1 - address;
     const last = ranges.at(-1);
     if (
       last?.region === region &&
@@ -67,7 +67,7 @@ async function toldFlat(qmp: QmpClient): Promise<MappedRange[]> {
       last.offset + last.bytes === offset
     )
       ranges.splice(-1, 1, { ...last, bytes: last.bytes + bytes });
-    else ranges.push({ region, offset: offset!, bytes, address: address! });
+    else ranges.push({ region, offset, bytes, address });
   }
   return ranges;
 }

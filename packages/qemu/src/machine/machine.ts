@@ -8,7 +8,6 @@ import {
   totalPages,
   type CallOptions,
   type CaptureOptions,
-  type DeviceState,
   type DetachOptions,
   type Harvest,
   type Machine,
@@ -27,6 +26,7 @@ import type { Captured } from '../session/captured.js';
 import { Session, type SessionParts } from '../session/session.js';
 import { setCapabilities } from '../session/settings.js';
 import { nowMs } from '../clock.js';
+import { Beside } from './beside.js';
 import { Outlook } from './outlook.js';
 import { hasRoom, noted, readWhileRunning } from './room.js';
 import { endOf } from './end.js';
@@ -40,6 +40,8 @@ import { whileItStands } from './while-it-stands.js';
 export interface Attachment extends SessionParts {
   /** Where they are captured. */
   readonly disks: Disks | undefined;
+  /** Whoever attached has said that others keep the disks, whichever there are. */
+  readonly disksAreOthers: boolean;
   /** What is put back when the attachment ends, by us or by the guard. */
   readonly attached: Attached;
   readonly door: Door;
@@ -58,7 +60,7 @@ export class QemuMachine implements Machine {
   private session: Session | undefined;
   private detaching: Promise<Released> | undefined;
   private colo: boolean;
-  private known: readonly DeviceState[] = [];
+  private readonly beside: Beside;
   private readonly outlook: Outlook;
   private readonly quiescing: Quiescing;
   /** Of captures before, to be noted with the next. */
@@ -72,6 +74,7 @@ export class QemuMachine implements Machine {
     this.colo = parts.colo;
     this.session = parts.session;
     this.gone = endOf(parts.qmp);
+    this.beside = new Beside(parts, info, this.gone);
     const { agent, attached } = parts;
     this.quiescing = new Quiescing(agent, attached.freezes.bind(attached));
     this.outlook = new Outlook(parts.qmp, totalPages(info.regions));
@@ -90,11 +93,10 @@ export class QemuMachine implements Machine {
     this.running = call.catch(() => undefined);
     try {
       const captured = await call;
-      const more = [...frozenState(captured), ...(await this.statesOfDoor())];
       // A reset that met the pause may have left QEMU's main loop waiting for its CPUs: a question brings it out.
       this.parts.qmp.execute('query-status').catch(() => undefined);
       this.owed = true;
-      return this.harvest({ ...captured, deviceState: [...captured.deviceState, ...more] });
+      return this.harvest({ ...captured, deviceState: [...captured.deviceState, ...frozenState(captured)] });
     } finally {
       this.busy = undefined;
     }
@@ -141,12 +143,16 @@ export class QemuMachine implements Machine {
       const { disks } = this.parts;
       await disks?.prepare({ full: options.full === true, moments: options.diskMoments }, signal);
       const inPause = whileItStands(disks, pauseTask);
+      const told = this.beside.ask(session.full, signal);
+      // Else a capture that fails before leaves it unobserved.
+      told.catch(() => undefined);
       const to = { sink, totalPages: total, onPages };
       const taken = await this.quiescing.around(options.quiesce, signal, async () => {
         const call = session.capture(to, signal, pauseBudget, inPause);
         return options.quiesce ? call.catch(async (error: unknown) => this.letRun(error)) : call;
       });
-      const captured = noted(taken, crowded);
+      const deviceState = [...taken.deviceState, ...(await told)];
+      const captured = noted({ ...taken, deviceState }, crowded);
       if (session.over) this.session = undefined;
       const { kind, pauseMs, capturedAtMs } = captured;
       this.outlook.learn(kind, pages, pauseMs, capturedAtMs);
@@ -287,14 +293,6 @@ export class QemuMachine implements Machine {
     const notes = [...captured.notes, ...(disks?.notes ?? []), ...this.untold];
     this.untold = [];
     return { ...captured, notes, ...brought, commit: settle(true), rollback: settle(false) };
-  }
-
-  /** A capture is not lost for what only its door knows: what was known last goes with it then. */
-  private async statesOfDoor(): Promise<readonly DeviceState[]> {
-    const { door, qmp } = this.parts;
-    if (door.states !== undefined && !this.gone.aborted)
-      this.known = await door.states(qmp, this.gone).catch(() => this.known);
-    return this.known;
   }
 
   private async leave(): Promise<Released> {
