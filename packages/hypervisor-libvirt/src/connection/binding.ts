@@ -153,7 +153,8 @@ async function bind(): Promise<Libvirt> {
     has: (name) => functions.has(name),
     callback: (kind, call) => koffi.register(call, types[kind]),
     handles: (array, count) => {
-      const found = koffi.decode(array, koffi.array('void *', count)) as Handle[];
+      // koffi knows no array of nothing.
+      const found = count === 0 ? [] : (koffi.decode(array, koffi.array('void *', count)) as Handle[]);
       free(array);
       return found;
     },

@@ -29,7 +29,7 @@ export function chooseShield(
     shield: 'capabilities',
     limits: [
       `A "migrate" that others send to QEMU ${text} while we are attached kills it, or leaves it unable to migrate: detach first. ` +
-        'What sets capabilities before it, as libvirt does, is refused and does no harm.',
+        'What sets capabilities before it, as libvirt does, is refused and does no harm, but for "virsh migrate --postcopy".',
     ],
   };
 }

@@ -1,4 +1,5 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { appendFile, chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -34,13 +35,19 @@ export class LibvirtHost {
     private readonly spaces: Spaces,
   ) {}
 
-  /** Resolves when libvirtd answers. Always `stop` it. Needs what `installLibvirt` installs. */
-  static async start(): Promise<LibvirtHost> {
+  /**
+   * Resolves when libvirtd answers. `hostname`: of a host that is to be another than its machine, for migrations between
+   * two. Always `stop` it. Needs what `installLibvirt` installs.
+   */
+  static async start({ hostname }: { hostname?: string } = {}): Promise<LibvirtHost> {
     const directory = await mkdtemp(join(tmpdir(), 'fitdoc-libvirt-'));
     await chmod(directory, 0o755);
     await mkdir(join(directory, 'etc'));
     for (const [name, text] of Object.entries(SETTINGS)) await writeFile(join(directory, 'etc', name), text);
-    const host = new LibvirtHost(directory, await Spaces.make(directory));
+    // Two of one machine are two hosts only if neither name nor UUID is that of the machine.
+    if (hostname !== undefined)
+      await appendFile(join(directory, 'etc', 'libvirtd.conf'), `host_uuid = "${randomUUID()}"\n`);
+    const host = new LibvirtHost(directory, await Spaces.make(directory, hostname));
     try {
       await host.startDaemon('virtlogd');
       await host.startDaemon('libvirtd');
@@ -93,6 +100,14 @@ export class LibvirtHost {
     // One that was killed stays a zombie until it is reaped.
     const alive = `grep -qsE '^State:.[^ZX]' /proc/${pid}/status`;
     await this.spaces.run('sh', ['-c', `while ${alive}; do sleep 0.05; done`]);
+  }
+
+  /** Migrates a domain to another of these hosts, by a socket that QEMU's user can make; gives what virsh prints. */
+  async migrate(domain: string, to: LibvirtHost, ...options: string[]): Promise<string> {
+    const directory = await mkdtemp(join(to.directory, 'migration-'));
+    await chmod(directory, 0o777);
+    const way = ['--migrateuri', `unix://${directory}/socket`];
+    return this.virsh('migrate', '--live', ...options, domain, to.uri, ...way);
   }
 
   /** Where libvirt keeps a running domain's own QMP socket, as a client outside sees it. */

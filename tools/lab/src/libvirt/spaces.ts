@@ -15,7 +15,7 @@ const PRIVATE = {
 };
 
 /**
- * Namespaces of mounts and processes under a first process of ours: whatever is started in them sees its own
+ * Namespaces of mounts, processes and the host's name under a first process of ours: whatever is started in them sees its own
  * libvirt folders, and none of it outlives that first process, nor this one.
  */
 export class Spaces {
@@ -24,14 +24,30 @@ export class Spaces {
     private readonly leader: string,
   ) {}
 
-  static async make(directory: string): Promise<Spaces> {
+  static async make(directory: string, hostname?: string): Promise<Spaces> {
     for (const name of Object.keys(PRIVATE)) await mkdir(join(directory, name), { recursive: true });
     for (const target of Object.values(PRIVATE)) await mkdir(target, { recursive: true });
     const binds = Object.entries(PRIVATE).map(([name, target]) => `mount --bind "$1/${name}" ${target}`);
     // A /dev/kvm that QEMU's user may open, where no udev has made it so; and a reaper for whoever is orphaned.
     const kvm = `if [ -c /dev/kvm ]; then mknod "$1/kvm" c 10 232 && chown root:kvm "$1/kvm" && chmod 660 "$1/kvm" && mount --bind "$1/kvm" /dev/kvm; fi`;
-    const script = [...binds, kvm, 'touch "$1/ready"', 'while :; do sleep 3600 & wait $!; done'].join('\n');
-    const isolated = ['unshare', '--mount', '--propagation', 'slave', '--pid', '--fork', '--mount-proc'];
+    const named = hostname === undefined ? [] : [`hostname ${hostname}`];
+    const script = [
+      ...binds,
+      ...named,
+      kvm,
+      'touch "$1/ready"',
+      'while :; do sleep 3600 & wait $!; done',
+    ].join('\n');
+    const isolated = [
+      'unshare',
+      '--mount',
+      '--propagation',
+      'slave',
+      '--uts',
+      '--pid',
+      '--fork',
+      '--mount-proc',
+    ];
     const started = [...isolated, '--kill-child', 'sh', '-ec', script, 'sh', directory];
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...started], { stdio: 'ignore' });
     const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
@@ -45,12 +61,12 @@ export class Spaces {
 
   /** Starts a program inside, which outlives neither the namespaces nor this process. */
   start(program: string, args: readonly string[]): ChildProcess {
-    return spawn('nsenter', ['-t', this.leader, '-m', '-p', program, ...args], { stdio: 'ignore' });
+    return spawn('nsenter', ['-t', this.leader, '-m', '-u', '-p', program, ...args], { stdio: 'ignore' });
   }
 
   /** Runs a program inside to its end; gives its output. */
   run(program: string, args: readonly string[]): Promise<string> {
-    return run('nsenter', ['-t', this.leader, '-m', '-p', program, ...args]);
+    return run('nsenter', ['-t', this.leader, '-m', '-u', '-p', program, ...args]);
   }
 
   async end(): Promise<void> {
