@@ -20,7 +20,7 @@ export async function layUsr(root: string, usr: string, release: Release): Promi
   const lib = path.join(usr, 'lib', 'fitdoc');
   await layProgram(root, lib, release.target);
   await layRuntime(path.join(lib, 'runtime'), release.target);
-  await layLaunchers(usr);
+  await layLaunchers(root, usr);
   await layManual(usr, release);
   await layCompletions(root, usr);
   await put(path.join(usr, 'lib/systemd/system/fitdocd.service'), await unit(root));
@@ -33,13 +33,18 @@ export async function layConfiguration(etc: string): Promise<void> {
   await put(path.join(etc, 'fitdocd.toml'), await readFile(path.join(files, 'fitdocd.toml'), 'utf8'));
 }
 
-async function layLaunchers(usr: string): Promise<void> {
+async function layLaunchers(root: string, usr: string): Promise<void> {
   const template = await readFile(path.join(files, 'launcher.sh'), 'utf8');
   for (const [program, app] of [
     ['fitdoc', 'cli'],
     ['fitdocd', 'daemon'],
   ] as const) {
-    const text = template.replaceAll('@PROGRAM@', program).replaceAll('@SCRIPT@', `apps/${app}/dist/main.js`);
+    const manifest = await readFile(path.join(root, 'apps', app, 'package.json'), 'utf8');
+    const { version } = JSON.parse(manifest) as { readonly version: string };
+    const text = template
+      .replaceAll('@PROGRAM@', program)
+      .replaceAll('@VERSION@', version)
+      .replaceAll('@SCRIPT@', `apps/${app}/dist/main.js`);
     await put(path.join(usr, 'bin', program), text, 0o755);
   }
 }

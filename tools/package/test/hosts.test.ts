@@ -82,9 +82,12 @@ describe.skipIf(debian.skip)(debian.title('on a Debian without Node.js'), () => 
       await expect(it.run('command -v node')).rejects.toThrow();
       const before = await contents(it);
       await it.run(`dpkg -i ${await it.bring(built.deb.file)}`);
-      expect(await it.run('fitdoc --version; fitdocd --version')).toBe(
-        `${built.release.version}\n`.repeat(2),
+      // As the launchers say it, and as the programs do.
+      const programs = ['cli', 'daemon'].map(
+        (app) => `$l/runtime/node $l/apps/${app}/dist/main.js --version`,
       );
+      const versions = ['fitdoc --version', 'fitdocd --version', 'fitdoc -V', ...programs].join(' && ');
+      expect(await it.run(`l=/usr/lib/fitdoc; ${versions}`)).toBe(`${built.release.version}\n`.repeat(5));
       expect(await it.run('fitdoc demo')).toContain('equal, byte for byte');
       await it.run('fitdoc init /var/lib/fitdoc && fitdoc save mock:web --store /var/lib/fitdoc');
       await it.run(
