@@ -17,6 +17,11 @@ export interface Door {
    * and the door's own.
    */
   connect(location: string, options?: ConnectOptions): Promise<Connected>;
+  /**
+   * Whether the guest is known to run, by whoever follows it, where that is told sooner than QEMU can be asked. False:
+   * QEMU is to be asked.
+   */
+  runs?(client: QmpClient, signal: AbortSignal): Promise<boolean>;
   /** What a checkpoint keeps beside QEMU's own state. It is asked while QEMU migrates, so that nothing can be plugged. */
   states?(client: QmpClient, signal: AbortSignal): Promise<readonly DeviceState[]>;
 }

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { throwIfAborted, type DeviceState } from '@fitdoc/interface';
 import { connectStream, type Connected, type ConnectOptions, type Door, type QmpClient } from '@fitdoc/qemu';
 import { formatDomainLocation, parseDomainLocation } from '../connection/location.js';
-import { DESCRIBE, LIFE } from '../helper/commands.js';
+import { DESCRIBE, LIFE, RUNS } from '../helper/commands.js';
 import { programFile } from './programs.js';
 
 /** Name of the device state in which a checkpoint keeps the domain: a `DomainRecord` as JSON. */
@@ -42,6 +42,7 @@ export const door: Door = {
   guard: programFile('guard'),
   connect,
   life: async (client) => client.execute<string>(LIFE),
+  runs: async (client, signal) => client.execute<boolean>(RUNS, {}, { signal }),
   states: async (client: QmpClient, signal: AbortSignal): Promise<readonly DeviceState[]> => {
     const record = await client.execute(DESCRIBE, {}, { signal });
     return [{ name: DOMAIN_STATE, bytes: Buffer.from(JSON.stringify(record)) }];

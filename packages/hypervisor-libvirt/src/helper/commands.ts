@@ -4,6 +4,9 @@ export const DESCRIBE = 'x-fitdoc-domain';
 /** And this: a text that tells this start of the domain from every other. */
 export const LIFE = 'x-fitdoc-life';
 
+/** And this: whether libvirt knows the domain as one that runs. QEMU is not asked, which takes libvirt far longer. */
+export const RUNS = 'x-fitdoc-runs';
+
 /** What a checkpoint keeps of its domain. It may hold passwords: it is kept like the guest's memory. */
 export interface DomainRecord {
   readonly version: 1;

@@ -1,6 +1,6 @@
 import { FitdocError, isFitdocError, type Json } from '@fitdoc/interface';
 import type { EndOfQmp } from '@fitdoc/qemu';
-import { DESCRIBE, LIFE } from './commands.js';
+import { DESCRIBE, LIFE, RUNS } from './commands.js';
 import { DomainSession } from './session.js';
 import { Wire } from './wire.js';
 
@@ -47,6 +47,7 @@ async function answer(
   if (command === 'qmp_capabilities') return { return: {} };
   try {
     if (command === LIFE) return { return: session.life };
+    if (command === RUNS) return { return: await session.isKnownToRun() };
     if (command === DESCRIBE) return { return: await session.record() };
     const { error, return: value = {} } = await session.execute(
       { execute: command, arguments: args },

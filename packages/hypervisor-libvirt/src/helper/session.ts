@@ -71,6 +71,11 @@ export class DomainSession {
     return `${this.domain.uuid} ${this.id}`;
   }
 
+  /** By libvirt's word; false while libvirtd is away. */
+  async isKnownToRun(): Promise<boolean> {
+    return this.reaching === undefined && (await this.domain.state()).state === 'running';
+  }
+
   async record(): Promise<DomainRecord> {
     await this.reaching;
     const { domain } = this;

@@ -36,6 +36,12 @@ export class Beside {
     return states;
   }
 
+  /** Whether the guest is known to run without that QEMU is asked. */
+  async runs(signal: AbortSignal): Promise<boolean> {
+    const { door, qmp } = this.parts;
+    return (await door.runs?.(qmp, signal).catch(() => false)) ?? false;
+  }
+
   /** A capture is not lost for what only its door knows: what was known last goes with it then. */
   private async states(): Promise<readonly DeviceState[]> {
     const { door, qmp } = this.parts;
