@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { followMachine, promote, type Promoted } from '@fitdoc/engine';
@@ -126,6 +126,16 @@ it('goes on where one was cut off before the guest ran; of two standbys the seco
   const again = await promote(engine, request);
   expect(again.takeover.generation).toBe(2);
   expect(await machineHash(again.launched.location)).toBe(hash);
+});
+
+it('a store in which two could be promoted is told of before a standby is made', async () => {
+  class WeakStore extends MemoryStore {
+    override readonly supports = { conditionalPut: false, durable: false };
+  }
+  await setup.close();
+  setup = await setUp('memory=4M&workload=kv&seed=4', new WeakStore());
+  await expect(follow()).rejects.toMatchObject({ code: 'CAPABILITY_MISSING' });
+  expect(await readdir(directory)).toEqual([]);
 });
 
 it('is started again, when that is asked for, only if its process cannot be there any more', async () => {

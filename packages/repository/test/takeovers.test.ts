@@ -123,6 +123,19 @@ it('of many that take over at once one does', async () => {
   );
 });
 
+it('is refused where the store lets two put one object: before anything is there, and told from the first', async () => {
+  class WeakStore extends MemoryStore {
+    override readonly supports = { conditionalPut: false, durable: false };
+  }
+  const { takeovers } = await Repository.init(new WeakStore());
+  const refusal = expect.objectContaining({ code: 'CAPABILITY_MISSING' }) as Error;
+  expect(() => takeovers.check()).toThrow(refusal);
+  await expect(takeovers.take('vm', request())).rejects.toEqual(refusal);
+  expect(await takeovers.latest('vm')).toBeUndefined();
+  // Nobody is fenced by one that lets everybody write.
+  await takeovers.take('vm', request({ state: undefined }));
+});
+
 it('one that came to nothing is withdrawn, unless another came after it; one without a state lets everybody write', async () => {
   const { open } = await place();
   const repository = await open();

@@ -83,9 +83,13 @@ export class Standby {
     this.#record = record;
   }
 
-  /** Errors: ARGUMENT_INVALID (another machine's directory, or one whose machine was started from it), CONFIG_INVALID, STORE_*. */
+  /**
+   * Errors: ARGUMENT_INVALID (another machine's directory, or one whose machine was started from it), CONFIG_INVALID,
+   * CAPABILITY_MISSING (a store of which none could be promoted), STORE_*.
+   */
   static async open(engine: Engine, request: StandbyRequest): Promise<Standby> {
     const { directory, repository, machine, location } = request;
+    repository.takeovers.check();
     const found = await readJournal(directory);
     if (found) checkUse(found, request);
     const journal: Journal = found

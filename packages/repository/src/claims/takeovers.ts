@@ -33,6 +33,19 @@ export class Takeovers {
     this.#clock = clock;
   }
 
+  /** CAPABILITY_MISSING for a store in which two could take one machine over at the same moment. */
+  check(): void {
+    if (this.#store.supports.conditionalPut) return;
+    throw new FitdocError(
+      'CAPABILITY_MISSING',
+      'In this store two standbys of one machine could both be promoted: it has no put that fails where an object is there.',
+      {
+        hint: 'Use a server, or a file system, that has it (of S3: conditionalPut = "require", not "weak"); copy the repository there with fitdoc copy.',
+        details: { capability: 'conditionalPut' },
+      },
+    );
+  }
+
   /** The last takeover of a machine. Errors: the store's. */
   async latest(machine: string, options: CallOptions = {}): Promise<Takeover | undefined> {
     const call = callOf(options);
@@ -51,11 +64,12 @@ export class Takeovers {
 
   /**
    * Takes a machine over, and its chain from whoever wrote it: those are told when they next look, within seconds.
-   * Errors: MACHINE_CONFLICT (another came first); the store's.
+   * Errors: MACHINE_CONFLICT (another came first), CAPABILITY_MISSING (see `check`); the store's.
    */
   async take(machine: string, request: TakeoverRequest, options: CallOptions = {}): Promise<Takeover> {
     const call = callOf(options);
     const { state, token, place, after } = request;
+    if (state !== undefined) this.check();
     const record = { ...(state !== undefined && { state }), token, place, atMs: this.#clock.now() };
     const generation = (after?.generation ?? 0) + 1;
     const bytes = new TextEncoder().encode(JSON.stringify(record));
