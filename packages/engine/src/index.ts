@@ -34,8 +34,8 @@ export { fork, type Fork, type Forked, type ForkRequest } from './launch/fork.js
 export { MemoryFiles, type MemoryFilesOptions } from './launch/memory-files.js';
 export { start, type Started, type StartRequest } from './launch/start.js';
 export { followMachine, type FollowOptions, type StandbyEvent } from './standby/follow.js';
-export type { StandbyPoint } from './standby/journal.js';
-export { promote, standbyIn, type Promoted, type PromoteRequest } from './standby/promote.js';
+export type { Journal as StandbyJournal, StandbyPoint } from './standby/journal.js';
+export { promote, schemeOf, standbyIn, type Promoted, type PromoteRequest } from './standby/promote.js';
 export type { StandbyRequest, StandbyStep } from './standby/standby.js';
 export type { ScheduleOptions } from './protect/schedule.js';
 export type { TakeOptions } from './protect/take-checkpoint.js';

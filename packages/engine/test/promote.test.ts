@@ -138,6 +138,20 @@ it('a store in which two could be promoted is told of before a standby is made',
   expect(await readdir(directory)).toEqual([]);
 });
 
+it('who follows in the same process gives way to who promotes, and is not in its way', async () => {
+  const { engine, repository, machine } = setup;
+  const protection = await engine.protect(machine, repository);
+  const { entry } = await protection.checkpoint();
+  await protection.end();
+  await follow();
+  const request = { repository, location: 'memory:', machine: machine.info.id, directory };
+  const following = followMachine(engine, request, { everyMs: 3_600_000 });
+  expect(await following.next()).toMatchObject({ value: { type: 'current', point: { id: entry.id } } });
+  const ended = following.next();
+  expect((await start(starting())).point.id).toBe(entry.id);
+  expect(await ended).toMatchObject({ done: true });
+});
+
 it('is started again, when that is asked for, only if its process cannot be there any more', async () => {
   const { engine, repository, machine } = setup;
   const protection = await engine.protect(machine, repository);

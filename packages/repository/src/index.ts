@@ -40,6 +40,7 @@ export { lastFirst, newestFirst } from './catalogue/order.js';
 export { explainHole, isWithheld, withheldEntries } from './catalogue/unreadable.js';
 export type { FoundLock, LockKind, LockRecord } from './locks/lock-record.js';
 export type { Lease, LockOptions } from './locks/lease.js';
+export { machineNamed } from './catalogue/machine-named.js';
 export type { MachineEntry } from './catalogue/machines.js';
 export { isDead, thisProcess, type LockOwner } from './locks/process-identity.js';
 export type { MergeableRun, PrunePlan } from './retention/prune.js';

@@ -2,14 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { hypervisorFor, parseLocation } from '@fitdoc/adapters';
-import { followMachine, promote, standbyIn, type Promoted, type StandbyStep } from '@fitdoc/engine';
-import { FitdocError } from '@fitdoc/interface';
-import type { CheckpointEntry, Repository } from '@fitdoc/repository';
+import { followMachine, promote, schemeOf, standbyIn, type Promoted, type StandbyPoint, type StandbyStep } from '@fitdoc/engine';
+import { machineNamed } from '@fitdoc/repository';
 import type { Command } from 'commander';
 import { interval } from '../interval.js';
 import { shellWord } from '../output/shell-word.js';
 import { count, milliseconds, shortId, time } from '../output/units.js';
-import { secretOptions } from '../secrets/index.js';
+import { secretOptions, secretWords } from '../secrets/index.js';
 import { action, commonOptions, type Session, type StoreOptions } from '../session.js';
 
 interface FollowCliOptions extends StoreOptions {
@@ -73,7 +72,7 @@ function followCommand(standby: Command): void {
       action<[string, string], FollowCliOptions>(async (session, options, location, name) => {
         const everyMs = interval('--every', options.every);
         const repository = await session.repositoryAt(location, false);
-        const machine = await machineNamed(repository, name, session.signal);
+        const machine = await machineNamed(repository, name, { signal: session.signal });
         const place = { location: absolute(location), directory: path.resolve(options.dir) };
         await follow(session, { repository, machine, ...place }, { everyMs, once: options.once === true });
       }, true),
@@ -97,8 +96,17 @@ async function follow(
       const { code, message, hint } = event.error;
       terminal.data({ message_type: 'trouble', code, message, hint: hint ?? null });
       terminal.note(`not brought forward: ${message} [${code}] It is tried again until it works.`);
-    } else tellStep(session, event.step);
+    } else if (event.type === 'ready') tellStep(session, event.step);
+    else tellCurrent(session, event.point);
   }
+}
+
+function tellCurrent({ terminal }: Session, { id, sequence, capturedAtMs }: StandbyPoint): void {
+  const captured_at = new Date(capturedAtMs).toISOString();
+  terminal.data({ message_type: 'current', id, sequence, captured_at });
+  terminal.line(
+    `${shortId(id)}  sequence ${sequence} of ${time(capturedAtMs)} is ready already, and is the newest`,
+  );
 }
 
 function tellStep({ terminal }: Session, { entry, full, objects, pages, ms }: StandbyStep): void {
@@ -135,7 +143,7 @@ function promoteCommand(standby: Command): void {
         const journal = await standbyIn(directory);
         const location = options.store === undefined ? journal.repository.location : absolute(options.store);
         const repository = await session.repositoryAt(location, false);
-        const scheme = journal.at?.scheme ?? (await newest(session, repository, journal.machine)).scheme;
+        const scheme = await schemeOf(journal, repository, { signal: session.signal });
         const { hypervisor } = await hypervisorFor(`${scheme}:`);
         const { again = false, asItIs = false } = options;
         const promoted = await promote(
@@ -144,18 +152,15 @@ function promoteCommand(standby: Command): void {
           { signal: session.signal, onProgress: session.terminal.progress },
         );
         await promoted.launched.release();
-        tellPromoted(session, promoted, `${hypervisor.scheme}:${promoted.launched.location}`, location);
+        const to = `${hypervisor.scheme}:${promoted.launched.location}`;
+        const words = ['fitdoc', 'watch', to, '--store', location, ...secretWords(options)];
+        tellPromoted(session, promoted, to, words.map(shellWord).join(' '));
       }),
     );
 }
 
-async function newest(session: Session, repository: Repository, machine: string): Promise<CheckpointEntry> {
-  return repository.resolve('latest', { machine, signal: session.signal });
-}
-
-function tellPromoted({ terminal }: Session, promoted: Promoted, to: string, location: string): void {
+function tellPromoted({ terminal }: Session, promoted: Promoted, to: string, watch: string): void {
   const { point, launched, report, takeover, before, advancedMs, runningMs } = promoted;
-  const watch = `fitdoc watch ${shellWord(to)} --store ${shellWord(location)}`;
   terminal.data({
     ...{ message_type: 'summary', id: point.id, sequence: point.sequence, to, pid: launched.pid },
     ...{ captured_at: new Date(point.capturedAtMs).toISOString(), state: report.state },
@@ -188,7 +193,7 @@ function unfenceCommand(standby: Command): void {
     action<[string, string], StoreOptions>(async (session, _options, location, name) => {
       const { terminal, signal } = session;
       const repository = await session.repositoryAt(location, false);
-      const machine = await machineNamed(repository, name, signal);
+      const machine = await machineNamed(repository, name, { signal });
       const after = await repository.takeovers.latest(machine, { signal });
       const fenced = after?.state !== undefined;
       if (fenced) {
@@ -204,25 +209,6 @@ function unfenceCommand(standby: Command): void {
         fenced ? `the chain of ${machine} is open to its machine again` : `${machine} was not taken over`,
       );
     }),
-  );
-}
-
-/** The id of a machine of the repository, by that or by its name. CHECKPOINT_NOT_FOUND, CHECKPOINT_AMBIGUOUS. */
-async function machineNamed(repository: Repository, name: string, signal: AbortSignal): Promise<string> {
-  const machines = await repository.machines({ signal });
-  if (machines.some(({ id }) => id === name)) return name;
-  const named = machines.filter((machine) => machine.name === name);
-  if (named.length === 1) return named[0]!.id;
-  const candidates = named.length > 0 ? named : machines;
-  throw new FitdocError(
-    named.length > 0 ? 'CHECKPOINT_AMBIGUOUS' : 'CHECKPOINT_NOT_FOUND',
-    named.length > 0
-      ? `${named.length} machines are named ${name}.`
-      : `The repository has no machine ${name}.`,
-    {
-      hint: `There are: ${candidates.map(({ id, name: known }) => (id === known ? id : `${id} (${known})`)).join(', ') || 'none'}.`,
-      details: { candidates: candidates.map(({ id }) => id) },
-    },
   );
 }
 

@@ -1,3 +1,3 @@
-export { collect, secretOptions, type SecretOptions } from './options.js';
+export { collect, secretOptions, secretWords, type SecretOptions } from './options.js';
 export { canPrompt, promptPassphrase } from './prompt.js';
 export { labelOf, nobodyToOpen, Secrets } from './secrets.js';

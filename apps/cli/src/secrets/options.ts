@@ -28,6 +28,20 @@ export function secretOptions(command: Command): Command {
     );
 }
 
+/**
+ * The options again, for a command that is shown. A command that prints a passphrase is not shown, for what may stand in it,
+ * nor is a descriptor, which is read to its end.
+ */
+export function secretWords(options: SecretOptions): string[] {
+  const { keyFile = [], passphraseFile = [], passphraseCommand, passphraseFd } = options;
+  return [
+    ...keyFile.flatMap((file) => ['--key-file', file]),
+    ...passphraseFile.flatMap((file) => ['--passphrase-file', file]),
+    ...(passphraseCommand === undefined ? [] : ['--passphrase-command', 'COMMAND']),
+    ...(passphraseFd === undefined ? [] : ['--passphrase-fd', 'NUMBER']),
+  ];
+}
+
 /** For options that may be given several times. */
 export function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];

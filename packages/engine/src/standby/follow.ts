@@ -7,7 +7,8 @@ import {
   type FitdocError,
 } from '@fitdoc/interface';
 import type { Engine } from '../engine.js';
-import { holdDirectory, isWanted } from './holder.js';
+import { holdDirectory, isWanted, whenWanted } from './holder.js';
+import type { StandbyPoint } from './journal.js';
 import { Standby, type StandbyRequest, type StandbyStep } from './standby.js';
 
 export interface FollowOptions extends CallOptions {
@@ -19,14 +20,18 @@ export interface FollowOptions extends CallOptions {
   readonly stop?: AbortSignal;
 }
 
-/** What a standby tells: that it was brought forward, or why it could not be, each reason once in a row. */
+/**
+ * What a standby tells: that it was brought forward, that it holds the newest state already (at first, and after trouble), or
+ * why it could not be brought forward, each reason once in a row.
+ */
 export type StandbyEvent =
   | { readonly type: 'ready'; readonly step: StandbyStep }
+  | { readonly type: 'current'; readonly point: StandbyPoint }
   | { readonly type: 'trouble'; readonly error: FitdocError };
 
 /**
- * Keeps the newest state of a machine ready in a directory until it is told to end. What goes wrong is tried again: only
- * what was asked for wrongly ends it. Errors: ABORTED, MACHINE_BUSY (another process works in the directory), those of
+ * Keeps the newest state of a machine ready in a directory until it is told to end, or somebody starts the machine from it,
+ * in this process or in another. What goes wrong is tried again: only what was asked for wrongly ends it. Errors: ABORTED, MACHINE_BUSY (another process works in the directory), those of
  * Standby.open; with `once`, those of reading.
  */
 export async function* followMachine(
@@ -35,17 +40,22 @@ export async function* followMachine(
   options: FollowOptions,
 ): AsyncGenerator<StandbyEvent> {
   const { directory } = request;
-  const linked = linkSignals(options.signal, options.stop);
+  const wanted = new AbortController();
+  const linked = linkSignals(options.signal, options.stop, wanted.signal);
   const call = { signal: linked.signal, ...(options.onProgress && { onProgress: options.onProgress }) };
   let release: (() => Promise<void>) | undefined;
   let standby: Standby | undefined;
+  let unwatch: (() => void) | undefined;
   try {
     release = await holdDirectory(directory, 'follow', call);
+    unwatch = whenWanted(directory, () => wanted.abort());
     standby = await Standby.open(engine, request);
     yield* following(standby, options, call);
   } catch (error) {
-    if (!isFitdocError(error, 'ABORTED') || options.signal?.aborted || !options.stop?.aborted) throw error;
+    const ended = (options.stop?.aborted ?? false) || wanted.signal.aborted;
+    if (!isFitdocError(error, 'ABORTED') || options.signal?.aborted || !ended) throw error;
   } finally {
+    unwatch?.();
     linked.unlink();
     // Who starts the machine from it must not wait for the disk.
     try {
@@ -61,7 +71,7 @@ async function* following(
   { everyMs, once = false }: FollowOptions,
   call: CallOptions & { readonly signal: AbortSignal },
 ): AsyncGenerator<StandbyEvent> {
-  let told = '';
+  let told: string | undefined = 'nothing';
   for (;;) {
     const outcome = await standby.advance(call).catch((error: unknown) => {
       if (once || !isFitdocError(error) || error.code === 'ABORTED') throw error;
@@ -70,9 +80,10 @@ async function* following(
     if (isFitdocError(outcome)) {
       if (outcome.code !== told) yield { type: 'trouble', error: outcome };
       told = outcome.code;
-    } else if (outcome) {
-      told = '';
-      yield { type: 'ready', step: outcome };
+    } else {
+      if (outcome) yield { type: 'ready', step: outcome };
+      else if (told !== undefined && standby.ready) yield { type: 'current', point: standby.ready };
+      told = undefined;
     }
     if (once) return;
     await sleep(everyMs, undefined, { signal: call.signal }).catch(() => undefined);

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { watch, type FSWatcher } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
@@ -11,6 +12,8 @@ import { thisBoot } from './journal.js';
 /** Milliseconds that a follower is waited for that was asked to end, and between two looks. */
 const PATIENCE_MS = 30_000;
 const LOOK_MS = 10;
+/** Between two looks of a follower, where the file system does not tell it of who wants to promote. */
+const WATCH_MS = 500;
 
 type Purpose = 'follow' | 'promote';
 
@@ -22,8 +25,8 @@ interface Holding {
 
 /**
  * Makes this process the only one that works in a standby's directory, until the function that it gives is called. Each
- * first says that it is there and then looks for others, so of two at least one sees the other and gives way. Who promotes
- * ends a follower of this host. MACHINE_BUSY, which names the other.
+ * first says that it is there and then looks for others, so of two at least one sees the other and gives way. A follower of
+ * this host gives way to who promotes (`whenWanted`). MACHINE_BUSY, which names the other.
  */
 export async function holdDirectory(
   directory: string,
@@ -37,7 +40,6 @@ export async function holdDirectory(
   const release = (): Promise<void> => rm(file, { force: true });
   try {
     const deadline = performance.now() + PATIENCE_MS;
-    const asked = new Set<string>();
     for (;;) {
       throwIfAborted(signal);
       const [other] = (await holdings(directory)).filter((each) => each.file !== file);
@@ -45,8 +47,8 @@ export async function holdDirectory(
       // Of two that promote at once one goes on: it waits until the other has given way.
       const first = other.purpose === 'promote' && other.file < file;
       if (purpose === 'follow' || first || performance.now() > deadline) throw busy(directory, other);
-      if (other.purpose === 'follow' && !asked.has(other.file)) end(other, directory);
-      asked.add(other.file);
+      // Of another host nobody knows whether it looks.
+      if (other.purpose === 'follow' && !isNear(other)) throw busy(directory, other);
       await sleep(LOOK_MS);
     }
   } catch (error) {
@@ -58,6 +60,30 @@ export async function holdDirectory(
 /** Whether somebody waits to start the machine from the directory. */
 export async function isWanted(directory: string): Promise<boolean> {
   return (await holdings(directory)).some(({ purpose }) => purpose === 'promote');
+}
+
+/** Calls `wanted` when somebody waits to start the machine from the directory, soon after; until what it gives is called. */
+export function whenWanted(directory: string, wanted: () => void): () => void {
+  const look = (): void => void isWanted(directory).then((is) => is && wanted(), () => undefined);
+  const timer = setInterval(look, WATCH_MS);
+  const watcher = watching(directory, (name) => {
+    if (name === null || name.startsWith('holder-')) look();
+  });
+  look();
+  return () => {
+    clearInterval(timer);
+    watcher?.close();
+  };
+}
+
+/** Undefined where the host has no more of them; the timer has to do then. */
+function watching(directory: string, changed: (name: string | null) => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(directory, { persistent: false }, (_event, name) => changed(name));
+    return watcher.on('error', () => watcher.close());
+  } catch {
+    return undefined;
+  }
 }
 
 /** Those that live; what dead ones left is removed. */
@@ -81,15 +107,8 @@ function isOfFormerBoot({ host, scope }: LockOwner): boolean {
   return boot !== undefined && scope !== '' && host === hostname() && !scope.startsWith(`${boot}:`);
 }
 
-function end(other: Holding, directory: string): void {
-  // Its number may be another process's where its host is not ours, or cannot be told.
-  if (other.owner.scope === '' || other.owner.scope !== thisProcess().scope) throw busy(directory, other);
-  if (other.owner.pid === process.pid) throw busy(directory, other);
-  try {
-    process.kill(other.owner.pid, 'SIGTERM');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw busy(directory, other);
-  }
+function isNear({ owner }: Holding): boolean {
+  return owner.scope !== '' && owner.scope === thisProcess().scope;
 }
 
 function busy(directory: string, { file, owner, purpose }: Holding): FitdocError {

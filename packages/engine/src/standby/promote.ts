@@ -94,6 +94,16 @@ export async function standbyIn(directory: string): Promise<Journal> {
   });
 }
 
+/** The scheme of the hypervisor that can start what a standby holds, or will. Errors: CHECKPOINT_NOT_FOUND; the store's. */
+export async function schemeOf(
+  { at, machine }: Journal,
+  repository: Repository,
+  { signal }: CallOptions = {},
+): Promise<string> {
+  if (at) return at.scheme;
+  return (await repository.resolve('latest', { machine, ...(signal && { signal }) })).scheme;
+}
+
 /**
  * What a directory says of itself, made one to promote from again where that is asked for and its machine has ended.
  * ARGUMENT_INVALID where the machine runs, or has run, and it is not said that it is to be started again.
