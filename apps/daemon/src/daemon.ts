@@ -111,6 +111,8 @@ export class Daemon {
   #summary(): string {
     const patterns = this.#supervisor.patterns.status().length;
     const more = patterns > 0 ? `, and what ${patterns} pattern(s) match` : '';
-    return `protecting ${this.#supervisor.machines().length} machine(s)${more}`;
+    const standbys = this.#supervisor.standbys.list().length;
+    const kept = standbys > 0 ? `, keeping ${standbys} standby(s)` : '';
+    return `protecting ${this.#supervisor.machines().length} machine(s)${more}${kept}`;
   }
 }

@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { MachineStatus } from './model.js';
 import { gaugePatterns } from './pattern-metrics.js';
+import { gaugeStandbys } from './standby-metrics.js';
 import type { Supervisor } from './supervisor/supervisor.js';
 
 const PAUSE_BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
@@ -105,6 +106,7 @@ export class Metrics {
     this.#gaugeStates();
     this.#gaugeRules();
     gaugePatterns(this.#registry, () => this.#supervisor.patterns.status());
+    gaugeStandbys(this.#registry, () => this.#supervisor.standbys.list());
     this.#countOutcomes();
     this.#countBudgets();
   }

@@ -153,6 +153,61 @@ export interface PatternStatus {
   readonly lastProblem?: Problem;
 }
 
+/** Where a standby stands: a machine that is protected elsewhere and kept ready here. */
+export type StandbyState =
+  /** Nothing is ready yet, or another process has its directory: `lastProblem` says why. */
+  | 'waiting'
+  /** The first state is being read. */
+  | 'reading'
+  /** The machine can be started from it; while `lastProblem` is there, from an older state than there might be. */
+  | 'ready'
+  | 'promoting'
+  /** The machine was started from it, which is its memory now. */
+  | 'promoted';
+
+export interface StandbyStatus {
+  /** When this was said, by the daemon's clock, which dates all of it. */
+  readonly at: string;
+  /** Its name in the configuration: what the API calls it. */
+  readonly name: string;
+  /** As the configuration has it, and its id, once the repository told. */
+  readonly machine: string;
+  readonly machineId?: string;
+  readonly repository: string;
+  readonly directory: string;
+  readonly state: StandbyState;
+  readonly since: string;
+  /** The state that the machine can be started from. */
+  readonly ready?: { readonly id: string; readonly sequence: number; readonly capturedAt: string };
+  /**
+   * How long ago that was captured, by the clocks of the two hosts: what is lost when the protected one ends now. Measured
+   * since it is ready: no step of the wall clock changes it.
+   */
+  readonly behindMs?: number;
+  readonly promoted?: { readonly at: string; readonly location: string; readonly pid: number };
+  readonly lastProblem?: Problem;
+}
+
+/** What a promotion came to. */
+export interface PromotionResult {
+  readonly checkpoint: string;
+  readonly capturedAt: string;
+  /** Where the machine runs, and its process. */
+  readonly location: string;
+  readonly pid: number;
+  readonly state: string;
+  readonly advancedMs: number;
+  readonly runningMs: number;
+  /** Who wrote the machine's chain until then and gave a sign of life lately: the guest may still run there. */
+  readonly writersBefore: readonly {
+    readonly program: string;
+    readonly host: string;
+    readonly location: string;
+  }[];
+  readonly consoles: readonly string[];
+  readonly notes: readonly string[];
+}
+
 /** How the last checkpoint did that was started apart from everything. */
 export interface BootStatus {
   readonly at: string;
@@ -161,7 +216,7 @@ export interface BootStatus {
   readonly about: string;
 }
 
-export type JobKind = 'checkpoint' | 'restore' | 'verify' | 'boot' | 'prune';
+export type JobKind = 'checkpoint' | 'restore' | 'verify' | 'boot' | 'prune' | 'promote';
 export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
 
 export interface JobStatus {
@@ -199,7 +254,8 @@ export type DaemonEvent =
   | { readonly type: 'machine'; readonly machine: MachineStatus }
   | { readonly type: 'checkpoint'; readonly machine: string; readonly checkpoint: LastCheckpoint }
   | { readonly type: 'job'; readonly job: JobStatus }
-  | { readonly type: 'reloaded'; readonly machines: readonly string[] };
+  | { readonly type: 'standby'; readonly standby: StandbyStatus }
+  | { readonly type: 'reloaded'; readonly machines: readonly string[]; readonly standbys: readonly string[] };
 
 /** A repository of the configuration, and what it holds. */
 export interface RepositoryStatus {

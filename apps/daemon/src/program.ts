@@ -25,6 +25,10 @@ A configuration:
   every = "5s"
   disks = "external"
 
+  [standbys.db]                       # a machine of another host, kept ready here; POST /v1/standbys/db/promote starts it
+  repository = "local"
+  dir = "/var/lib/fitdoc/db"
+
 Signals: SIGHUP reads the configuration again (one with faults is refused, the old one stays);
 SIGTERM and SIGINT end the daemon and leave every guest running, a second one does not wait.
 The API and the dashboard: curl --unix-socket /run/fitdocd.sock http://localhost/v1/machines
@@ -51,16 +55,22 @@ export function createProgram(): Command {
     .option(...file, found)
     .action(async ({ config }: { readonly config: string }) => {
       const loaded = await loadConfiguration(config);
-      const { machines, repositories } = loaded;
+      const { machines, repositories, standbys } = loaded;
       for (const line of [...(await doubts(config, loaded)), ...(await matches(config, loaded))])
         process.stdout.write(`${line}\n`);
-      const [machineCount, repositoryCount] = [machines, repositories].map(
+      const counts = [machines, repositories, loaded.patterns, standbys].map(
         (each) => Object.keys(each).length,
       );
-      const patternCount = Object.keys(loaded.patterns).length;
+      const [machineCount, repositoryCount, patternCount, standbyCount] = counts as [
+        number,
+        number,
+        number,
+        number,
+      ];
       const more = patternCount > 0 ? ` and ${patternCount} pattern(s)` : '';
+      const kept = standbyCount > 0 ? `, ${standbyCount} standby(s)` : '';
       process.stdout.write(
-        `${config}: ok, ${machineCount} machine(s)${more} in ${repositoryCount} repository(s)\n`,
+        `${config}: ok, ${machineCount} machine(s)${more} in ${repositoryCount} repository(s)${kept}\n`,
       );
     });
   for (const command of program.commands) command.copyInheritedSettings(program);

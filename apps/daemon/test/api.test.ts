@@ -209,6 +209,9 @@ describe('what watches the daemon', () => {
       '/v1/patterns',
       '/v1/reload',
       '/v1/repositories',
+      '/v1/standbys',
+      '/v1/standbys/{name}',
+      '/v1/standbys/{name}/promote',
     ]);
   });
 

@@ -140,6 +140,31 @@ describe('a configuration', () => {
       `${GOOD}verify-boot-banner = "^SSH"`,
       /^f\.toml:8: machines\.web\.verify-boot-banner: verify-boot-banner needs verify-boot-tcp/,
     ],
+    [
+      'a standby of no repository',
+      `${GOOD}[standbys.db]\nrepository = "far"\ndir = "/d"`,
+      /^f\.toml:9: standbys\.db\.repository: there is no repository "far"; known: local/,
+    ],
+    [
+      'a standby in no place',
+      `${GOOD}[standbys.db]\nrepository = "local"`,
+      /^f\.toml:8: standbys\.db\.dir: is missing; add dir = "\/var\/lib\/fitdoc\/NAME"/,
+    ],
+    [
+      'a standby where the daemon stands',
+      `${GOOD}[standbys.db]\nrepository = "local"\ndir = "d"`,
+      /^f\.toml:10: standbys\.db\.dir: takes a path from the root/,
+    ],
+    [
+      'two standbys in one place',
+      `${GOOD}[standbys.a]\nrepository = "local"\ndir = "/d"\n[standbys.b]\nrepository = "local"\ndir = "/x/../d/"`,
+      /^f\.toml:13: standbys\.b\.dir: is the directory of standbys\.a, too/,
+    ],
+    [
+      'a setting that a standby has not',
+      `${GOOD}[standbys.db]\nrepository = "local"\ndir = "/d"\nlocation = "kvm:/x"`,
+      /^f\.toml:11: standbys\.db\.location: there is no such setting; known here: machine, repository, dir, every, options/,
+    ],
     ['bad TOML', `${GOOD}\nx = `, /^f\.toml:9:\d+: /],
   ])('with %s is refused with line and remedy', (_what, text, expected) => {
     expect(faultsOf(text)).toEqual([expect.stringMatching(expected)]);
@@ -218,6 +243,13 @@ describe('fitdocd check', () => {
       out: `${file}: ok, 1 machine(s) in 1 repository(s)\n`,
       err: '',
     });
+  });
+
+  test('counts standbys', async () => {
+    const file = path.join(folder, 'standbys.toml');
+    await writeFile(file, `${GOOD}[standbys.db]\nrepository = "local"\ndir = "${folder}/db"`);
+    const out = `${file}: ok, 1 machine(s) in 1 repository(s), 1 standby(s)\n`;
+    expect(await check(file)).toEqual({ code: 0, out, err: '' });
   });
 
   test('finds adapters and files that are not there', async () => {

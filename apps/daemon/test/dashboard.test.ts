@@ -43,7 +43,8 @@ describe.skipIf(withoutChromium !== undefined)(title, () => {
     const port = await freePort();
     settings = `listen = "127.0.0.1:${port}"\ntoken-file = "${place.file('token')}"\nmax-captures = 8\ngrace-period = "1s"`;
     await writeFile(place.file('token'), `${TOKEN}\n`);
-    await place.configure(machines, settings);
+    const standby = `[standbys.web]\nrepository = "local"\ndir = "${place.file('web')}"\nevery = "200ms"\n`;
+    await place.configure(machines + standby, settings);
     const watch = ['watch', 'mock:twin?memory=8M', '--store', place.repository, '--init', '--json'];
     other = spawn(process.execPath, [FITDOC, ...watch], { stdio: ['ignore', 'pipe', 'ignore'] });
     await once(other.stdout!, 'data');
@@ -244,6 +245,17 @@ describe.skipIf(withoutChromium !== undefined)(title, () => {
       .waitFor();
     const [job] = (await daemon.get<JobStatus[]>('/v1/jobs')).filter(({ kind }) => kind === 'restore');
     expect(job).toMatchObject({ state: 'done', result: { checkpoint: second?.id } });
+  });
+
+  test('a standby says how far behind it is, and a promotion that cannot be, why', LONG, async () => {
+    const page = await browser.open('#/web');
+    const standby = page.locator('[data-standby=web]');
+    await standby.filter({ hasText: /Ready[^]*Holds the state of (just now|\d+ s ago)/ }).waitFor();
+    await standby.getByRole('button', { name: 'Promote: web' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Promote' }).click();
+    // No mock machine can be started.
+    await page.locator('.job.failed', { hasText: /Promotion of web[^]*CAPABILITY_MISSING/ }).waitFor();
+    await standby.filter({ hasText: 'Ready' }).waitFor();
   });
 
   test('a restore that cannot be says why', LONG, async () => {

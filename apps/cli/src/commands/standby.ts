@@ -2,7 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { hypervisorFor, parseLocation } from '@fitdoc/adapters';
-import { followMachine, promote, schemeOf, standbyIn, type Promoted, type StandbyPoint, type StandbyStep } from '@fitdoc/engine';
+import {
+  followMachine,
+  promote,
+  schemeOf,
+  standbyIn,
+  type Promoted,
+  type StandbyPoint,
+  type StandbyStep,
+} from '@fitdoc/engine';
 import { machineNamed } from '@fitdoc/repository';
 import type { Command } from 'commander';
 import { interval } from '../interval.js';

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { historyLines } from '../daemon/history-lines.js';
 import { DaemonClient, daemonSocket } from '../daemon/client.js';
 import type { DaemonMachine } from '../daemon/model.js';
+import { standbyLines, standbysOf } from '../daemon/standby-lines.js';
 import { bytes, count, duration, milliseconds, shortId } from '../output/units.js';
 import { action, commonOptions, type CommonOptions } from '../session.js';
 
@@ -37,7 +38,8 @@ export function statusCommand(program: Command): void {
           ? await client.get<DaemonMachine[]>('/v1/machines')
           : [await client.get<DaemonMachine>(`/v1/machines/${encodeURIComponent(name)}`)];
       const { terminal } = session;
-      terminal.data({ message_type: 'summary', machines });
+      const standbys = name === undefined ? await standbysOf(client) : [];
+      terminal.data({ message_type: 'summary', machines, ...(name === undefined && { standbys }) });
       for (const line of aligned([TITLES, ...machines.map(cells)])) terminal.line(line);
       for (const { name: machine, lastProblem, lastDamage, standing, releasedUntil } of machines) {
         if (lastDamage) terminal.line(`${machine}: went on without a lost object: ${lastDamage.message}`);
@@ -50,6 +52,7 @@ export function statusCommand(program: Command): void {
       }
       const history = name === undefined ? undefined : machines[0]?.history;
       if (history) for (const line of historyLines(history)) terminal.line(line);
+      for (const line of standbyLines(standbys)) terminal.line(line);
       if (machines.length === 0) terminal.line('The daemon protects no machine.');
     }),
   );

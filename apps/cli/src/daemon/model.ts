@@ -53,6 +53,16 @@ export interface DaemonMachine {
   readonly releasedUntil?: string;
 }
 
+export interface DaemonStandby {
+  readonly name: string;
+  readonly machine: string;
+  readonly state: string;
+  readonly ready?: { readonly id: string; readonly sequence: number; readonly capturedAt: string };
+  readonly behindMs?: number;
+  readonly promoted?: { readonly location: string };
+  readonly lastProblem?: DaemonProblem;
+}
+
 export interface DaemonJob {
   readonly id: string;
   readonly state: string;

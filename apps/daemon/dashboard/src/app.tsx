@@ -7,6 +7,7 @@ import { ConnectionNote } from './views/connection-note.js';
 import { Header } from './views/header.js';
 import { JobList } from './views/job-list.js';
 import { MachineList } from './views/machine-list.js';
+import { StandbyList } from './views/standby-list.js';
 import { MachineView } from './views/machine-view.js';
 import { NoMachines, UnknownMachine } from './views/empty.js';
 
@@ -14,7 +15,7 @@ export function App() {
   const state = useStore();
   const route = useRoute();
   const now = useNow();
-  const { machines, jobs, connection, timeline } = state;
+  const { machines, standbys, jobs, connection, timeline } = state;
   const machine = route.machine ? machines?.find(({ name }) => name === route.machine) : machines?.[0];
   useEffect(() => showTimeline(machine?.name), [machine?.name]);
   useEffect(() => {
@@ -27,12 +28,13 @@ export function App() {
       </a>
       <Header connection={connection} machines={machines} />
       <ConnectionNote connection={connection} />
-      {machines && machines.length === 0 && !route.machine ? (
+      {machines && machines.length === 0 && standbys.length === 0 && !route.machine ? (
         <NoMachines />
       ) : (
         <div class={`panes ${connection.state === 'lost' ? 'stale' : ''}`}>
           <div class="side">
             <MachineList machines={machines} shown={machine?.name} />
+            {standbys.length > 0 && <StandbyList standbys={standbys} />}
             {machines && <JobList jobs={jobs} now={now} />}
           </div>
           <main id="content" tabIndex={-1}>

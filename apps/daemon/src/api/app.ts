@@ -19,6 +19,7 @@ import { handleError, handleNotFound } from './errors.js';
 import { generalRoutes } from './general.js';
 import { jobRoutes } from './jobs.js';
 import { machineRoutes } from './machines.js';
+import { standbyRoutes } from './standbys.js';
 
 /**
  * Schemas are zod's. Said when the server is made, and not after it: so it loads none of its own compilers, which
@@ -61,6 +62,7 @@ export async function createApp(
     const typed = routes.withTypeProvider<ZodTypeProvider>();
     machineRoutes(typed, context);
     jobRoutes(typed, context);
+    standbyRoutes(typed, context);
     generalRoutes(typed, context);
     await dashboardRoutes(typed);
   });

@@ -8,6 +8,7 @@ import type {
 } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Metrics } from '../metrics.js';
+import type { JobStatus } from '../model.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
 import type { EventStreams } from './events.js';
 import { errorBody } from './schemas.js';
@@ -31,6 +32,13 @@ export type App = FastifyInstance<
 
 /** The answers that every route may give when something is wrong. */
 export const errors = { '4xx': errorBody, '5xx': errorBody } as const;
+
+/** Answers with a job that was started, and where it is found. */
+export function accepted(reply: Pick<FastifyReply, 'raw'>, job: JobStatus): JobStatus {
+  reply.raw.statusCode = 202;
+  reply.raw.setHeader('location', `/v1/jobs/${job.id}`);
+  return job;
+}
 
 /** Aborted when the caller has gone: nobody waits for the answer any more. */
 export function untilGone({ raw }: Pick<FastifyReply, 'raw'>): AbortSignal {

@@ -18,9 +18,9 @@ export class EventStreams {
     this.#logger = logger;
   }
 
-  /** Begins with the state of every machine and of every open job, so that a reader needs no other call. */
+  /** Begins with the state of every machine, every standby and every open job, so that a reader needs no other call. */
   serve(response: ServerResponse): void {
-    const { events, jobs } = this.#supervisor;
+    const { events, jobs, standbys } = this.#supervisor;
     response.writeHead(200, {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
@@ -48,6 +48,7 @@ export class EventStreams {
       this.#readers.delete(response);
     });
     for (const machine of this.#supervisor.machines()) send({ type: 'machine', machine });
+    for (const standby of standbys.list()) send({ type: 'standby', standby });
     for (const job of jobs.list()) if (job.endedAt === undefined) send({ type: 'job', job });
   }
 

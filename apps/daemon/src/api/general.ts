@@ -20,7 +20,10 @@ export function generalRoutes(app: App, { supervisor, metrics, events, reload }:
     '/v1/events',
     {
       schema: {
-        ...{ tags, summary: 'All that happens, as server-sent events: machine, checkpoint, job, reloaded' },
+        ...{
+          tags,
+          summary: 'All that happens, as server-sent events: machine, checkpoint, standby, job, reloaded',
+        },
         produces: ['text/event-stream'],
       },
     },

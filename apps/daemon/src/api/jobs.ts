@@ -1,7 +1,5 @@
-import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import type { JobStatus } from '../model.js';
-import { errors, type ApiContext, type App } from './context.js';
+import { accepted, errors, type ApiContext, type App } from './context.js';
 import { NotFoundError } from './errors.js';
 import { jobStatus } from './schemas.js';
 
@@ -117,12 +115,6 @@ function startRoutes(app: App, { supervisor }: ApiContext): void {
     ({ params: { name }, body }, reply) =>
       accepted(reply, supervisor.startPrune(name, body?.dryRun ?? false)),
   );
-}
-
-function accepted(reply: Pick<FastifyReply, 'raw'>, job: JobStatus): JobStatus {
-  reply.raw.statusCode = 202;
-  reply.raw.setHeader('location', `/v1/jobs/${job.id}`);
-  return job;
 }
 
 function unknown(id: string): never {

@@ -130,7 +130,7 @@ export const machineStatus = z
 export const jobStatus = z
   .object({
     id: z.string(),
-    kind: z.enum(['checkpoint', 'restore', 'verify', 'boot', 'prune']),
+    kind: z.enum(['checkpoint', 'restore', 'verify', 'boot', 'prune', 'promote']),
     state: z.enum(['queued', 'running', 'done', 'failed', 'cancelled']),
     subject: z.string(),
     createdAt: isoTime,
@@ -183,6 +183,29 @@ export const patternStatus = z
       .describe('why the last look failed; machines stay as they were then'),
   })
   .meta({ id: 'Pattern' }) satisfies z.ZodType<model.PatternStatus>;
+
+export const standbyStatus = z
+  .object({
+    at: isoTime.describe("when this was said, by the daemon's clock"),
+    name: z.string(),
+    machine: z.string().describe('its id or name, as the configuration has it'),
+    machineId: z.string().exactOptional(),
+    repository: z.string(),
+    directory: z.string(),
+    state: z.enum(['waiting', 'reading', 'ready', 'promoting', 'promoted']),
+    since: isoTime,
+    ready: z
+      .object({ id: z.string(), sequence: count, capturedAt: isoTime })
+      .exactOptional()
+      .describe('the checkpoint that the machine can be started from'),
+    behindMs: count.exactOptional().describe('since that was captured; no step of the wall clock changes it'),
+    promoted: z
+      .object({ at: isoTime, location: z.string(), pid: count })
+      .exactOptional()
+      .describe('where the machine was started'),
+    lastProblem: problem.exactOptional(),
+  })
+  .meta({ id: 'Standby' }) satisfies z.ZodType<model.StandbyStatus>;
 
 export const memoryMap = z
   .object({

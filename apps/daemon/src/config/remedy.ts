@@ -10,6 +10,7 @@ import {
   quiesce,
   repository,
   retention,
+  standby,
 } from './schema.js';
 
 /** What is wrong with a setting and what to write instead, in an operator's words. */
@@ -48,6 +49,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   repository: 'repository = "NAME" of one under [repositories]',
   mtbf: 'mtbf = "7d"',
   repositories: '[repositories.NAME] with location = "/var/lib/fitdoc"',
+  dir: 'dir = "/var/lib/fitdoc/NAME"',
   machines: '[machines.NAME] with location, repository and every',
 };
 
@@ -66,6 +68,7 @@ function knownAt(path: readonly PropertyKey[]): string[] {
   if (root === undefined) return Object.keys(configuration.shape).filter((name) => name !== 'patterns');
   if (root === 'daemon') return Object.keys(daemon.shape);
   if (root === 'repositories') return Object.keys(repository.shape);
+  if (root === 'standbys') return Object.keys(standby.shape);
   if (part === 'retention') return Object.keys(retention.shape);
   if (part === 'hooks') return Object.keys(hooks.shape);
   if (part === 'pause-hook') return Object.keys(pauseHook.shape);

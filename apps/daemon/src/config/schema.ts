@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { Cron } from 'croner';
 import { z } from 'zod';
 import { MAX_HOOK_MS } from '@fitdoc/engine';
@@ -187,6 +188,19 @@ export const repository = z
     },
   );
 
+/** A machine of a repository, protected elsewhere, that is kept ready here. */
+export const standby = z.strictObject({
+  /** Its id, or its name there. Default: the table's name. */
+  machine: z.string().min(1).optional(),
+  repository: name,
+  /** A directory of its own: the machine's memory, as large as that. */
+  dir: z.string().startsWith('/', 'takes a path from the root: "/var/lib/fitdoc/web"'),
+  /** Between two looks at the repository. */
+  every: duration.default(1000),
+  /** Of its command, in place of the machine's own, when it is started: ["-netdev", "..."]. */
+  options: z.array(z.string()).default([]),
+});
+
 export const daemon = z
   .strictObject({
     socket: z.string().default('/run/fitdocd.sock'),
@@ -224,17 +238,25 @@ export const configuration = z
     machines: z.record(machineName, machine),
     /** Tables of machines whose names are patterns; `parseConfiguration` tells the two apart. */
     patterns: z.record(z.string().refine(isMachinePattern), pattern),
+    standbys: z.record(name, standby).default({}),
   })
-  .superRefine((value, context) => {
-    const all = { ...value.machines, ...value.patterns };
-    for (const [key, { repository: wanted }] of Object.entries(all)) {
-      if (wanted in value.repositories) continue;
-      const known = Object.keys(value.repositories).join(', ') || 'none';
-      context.addIssue({
-        code: 'custom',
-        path: ['machines', key, 'repository'],
-        message: `there is no repository "${wanted}"; known: ${known}`,
-      });
+  .superRefine(({ repositories, machines, patterns, standbys }, context) => {
+    const known = Object.keys(repositories).join(', ') || 'none';
+    for (const [table, all] of Object.entries({ machines: { ...machines, ...patterns }, standbys })) {
+      for (const [key, { repository: wanted }] of Object.entries(all)) {
+        if (wanted in repositories) continue;
+        const message = `there is no repository "${wanted}"; known: ${known}`;
+        context.addIssue({ code: 'custom', path: [table, key, 'repository'], message });
+      }
+    }
+    const directories = new Map<string, string>();
+    for (const [key, { dir }] of Object.entries(standbys)) {
+      const place = path.resolve(dir);
+      const other = directories.get(place);
+      directories.set(place, key);
+      if (other === undefined) continue;
+      const message = `is the directory of standbys.${other}, too; give each one of its own`;
+      context.addIssue({ code: 'custom', path: ['standbys', key, 'dir'], message });
     }
   });
 
@@ -242,6 +264,7 @@ export type Configuration = z.output<typeof configuration>;
 export type PatternSettings = z.output<typeof pattern>;
 /** A machine that is named, or one that a pattern matches. */
 export type MachineSettings = z.output<typeof machine> & { readonly pattern?: string };
+export type StandbySettings = z.output<typeof standby>;
 export type RepositorySettings = z.output<typeof repository>;
 export type DaemonSettings = z.output<typeof daemon>;
 

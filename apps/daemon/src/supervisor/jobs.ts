@@ -9,7 +9,7 @@ import { Semaphore } from './semaphore.js';
 const REMEMBERED = 200;
 /** Jobs that wait or run at a time, before further ones are refused: memory must not grow with requests. */
 const MOST_OPEN = 200;
-/** Restores, verifications and prunes that run at a time; checkpoints have a limit of their own. */
+/** Restores, verifications and prunes that run at a time; checkpoints have a limit of their own, a promotion waits for none. */
 const HEAVY_AT_A_TIME = 2;
 /** Milliseconds between two announcements of a job's progress. */
 const PROGRESS_EVERY_MS = 250;
@@ -130,7 +130,9 @@ export class Jobs {
       });
     };
     try {
-      const result = job.status.kind === 'checkpoint' ? await begin() : await this.#heavy.run(begin, signal);
+      const { kind } = job.status;
+      const isLight = kind === 'checkpoint' || kind === 'promote';
+      const result = isLight ? await begin() : await this.#heavy.run(begin, signal);
       this.#end(job, 'done', { result });
     } catch (error) {
       this.#end(job, signal.aborted ? 'cancelled' : 'failed', { problem: problemOf(error) });

@@ -1,22 +1,24 @@
 import { EventEmitter } from 'node:events';
 import { AdapterRegistry } from '@fitdoc/adapters';
-import type { CheckpointResult, Engine, VerifyReport } from '@fitdoc/engine';
+import type { CheckpointResult, Engine } from '@fitdoc/engine';
 import { FitdocError } from '@fitdoc/interface';
 import type { Logger } from 'pino';
 import type { Configuration, MachineSettings } from '../config/schema.js';
 import type { DaemonEvent, JobStatus, MachineStatus } from '../model.js';
 import { engineFor } from './engine-for.js';
-import { verifyFailed } from './failures.js';
 import { Histories } from './histories.js';
-import { Jobs, type JobContext } from './jobs.js';
+import { Inspections } from './inspections.js';
+import { Jobs } from './jobs.js';
 import { MachineController } from './machine-controller.js';
 import { checkpointOf } from './machine-status.js';
 import { Maintenance, type Chore } from './maintenance.js';
-import { bootChain, restoreChain, verifyChain, type Chain, type RestoreWish } from './operations.js';
+import { restoreChain, type Chain, type RestoreWish } from './operations.js';
 import { Patterns } from './patterns/patterns.js';
 import { Repositories } from './repositories.js';
 import { sameAttachment } from './same-attachment.js';
 import { Semaphore } from './semaphore.js';
+import { Standbys } from './standbys/standbys.js';
+import type { PromotionWish } from './standbys/standby-controller.js';
 import type { StateFile } from './state-file.js';
 
 interface Events {
@@ -48,7 +50,9 @@ export class Supervisor {
   readonly #controllers = new Map<string, MachineController>();
   readonly #maintenance: Maintenance;
   readonly #histories: Histories;
+  readonly #inspections: Inspections;
   readonly patterns: Patterns;
+  readonly standbys: Standbys;
   readonly #graceMs: number;
   readonly #packages = new Set<string>();
   /** As it was given, and with the machines that its patterns match. */
@@ -79,6 +83,11 @@ export class Supervisor {
       run: (machine, chore) => this.#routine(machine, chore),
       onError: (machine, chore, error) => this.#logger.warn({ machine, err: error }, `${chore} failed`),
     });
+    this.#inspections = new Inspections({
+      ...{ engine: this.engine, registry: this.registry, logger, state },
+      chain: (name) => this.chain(name),
+      controller: (name) => this.#controllers.get(name),
+    });
     this.#histories = new Histories({
       engine: this.engine,
       logger: this.#logger,
@@ -86,6 +95,10 @@ export class Supervisor {
       settings: (name) => this.#controllers.get(name)?.settings,
       bandwidth: (name) => this.#configuration.repositories[name]?.['merge-bandwidth'],
       onChange: (name) => this.#announce({ type: 'machine', machine: this.status(name) }),
+    });
+    this.standbys = new Standbys({
+      ...{ engine: this.engine, registry: this.registry, repositories: this.repositories, logger },
+      onChange: (standby) => this.#announce({ type: 'standby', standby }),
     });
     this.patterns = new Patterns({
       registry: this.registry,
@@ -124,10 +137,12 @@ export class Supervisor {
     await this.patterns.close();
     const histories = this.#histories.close();
     const jobs = this.jobs.close();
+    const standbys = this.standbys.close();
     await this.#inTurn(async () => {
       await Promise.all([...this.#controllers.values()].map((each) => each.stop(this.#graceMs)));
       await jobs;
       await histories;
+      await standbys;
       await this.engine.close();
       await this.repositories.close();
       await this.#state
@@ -187,12 +202,12 @@ export class Supervisor {
 
   startVerify(name: string, share: number): JobStatus {
     this.controller(name);
-    return this.jobs.start('verify', name, (context) => this.#verify(name, share, context));
+    return this.jobs.start('verify', name, (context) => this.#inspections.verify(name, share, context));
   }
 
   startBoot(name: string): JobStatus {
     const { settings } = this.controller(name);
-    return this.jobs.start('boot', name, (context) => this.#boot(name, settings, context));
+    return this.jobs.start('boot', name, (context) => this.#inspections.boot(name, settings, context));
   }
 
   startPrune(name: string, dryRun: boolean): JobStatus {
@@ -202,34 +217,11 @@ export class Supervisor {
     );
   }
 
-  async #boot(name: string, settings: MachineSettings, context: JobContext): Promise<object | undefined> {
-    const report = await bootChain(await this.chain(name), settings, this, context);
-    if (!report) return undefined;
-    const { verdict, about, verifiedAtMs: atMs } = report;
-    this.#state.setBoot(name, { atMs, verdict, about });
-    this.#controllers.get(name)?.take((record) => record.booted({ atMs, verdict, about }));
-    if (verdict === 'runs') return report;
-    this.#logger.error({ machine: name, report }, 'a checkpoint that was started does not run');
-    throw new FitdocError('VERIFY_FAILED', `The newest checkpoint of ${name} does not run: ${about}`, {
-      hint: 'Try it by hand: fitdoc verify --boot; fitdoc info shows what was kept of it.',
-      details: { checkpoint: report.checkpoint, verdict },
-    });
-  }
-
-  async #verify(name: string, share: number, context: JobContext): Promise<VerifyReport> {
-    const report = await verifyChain(await this.chain(name), share, context);
-    const [first] = report.findings;
-    if (first) {
-      this.#logger.error({ machine: name, findings: report.findings }, 'verification found damage');
-      const failure = verifyFailed(name, report.findings);
-      const keys = report.findings.filter(({ code }) => !code.startsWith('STORE_')).map(({ key }) => key);
-      this.#controllers.get(name)?.distrust(keys, failure);
-      throw failure;
-    }
-    const now = Date.now();
-    this.#state.setVerified(name, now);
-    this.#controllers.get(name)?.take((record) => record.verified(now));
-    return report;
+  /** Errors: MACHINE_NOT_FOUND, and those of `StandbyController.check`. */
+  async startPromotion(name: string, wish: PromotionWish): Promise<JobStatus> {
+    const standby = this.standbys.get(name);
+    await standby.check(wish);
+    return this.jobs.start('promote', name, (context) => standby.promote(wish, context));
   }
 
   async #routine(name: string, chore: Chore): Promise<void> {
@@ -254,13 +246,18 @@ export class Supervisor {
     const ending = [...this.#controllers.values()].filter(
       ({ name }) => !sameAttachment(name, before, configuration),
     );
-    await Promise.all(ending.map((controller) => this.#end(controller)));
+    await Promise.all([
+      ...ending.map((controller) => this.#end(controller)),
+      this.standbys.end(configuration),
+    ]);
     this.#configuration = configuration;
     this.#declared = declared;
     this.repositories.configure(configuration.repositories);
     for (const [name, settings] of Object.entries(configuration.machines)) this.#begin(name, settings);
+    this.standbys.begin(configuration);
     for (const { name } of ending) if (!this.#controllers.has(name)) this.events.emit('gone', name);
-    this.#announce({ type: 'reloaded', machines: Object.keys(configuration.machines) });
+    const [machines, standbys] = [Object.keys(configuration.machines), Object.keys(configuration.standbys)];
+    this.#announce({ type: 'reloaded', machines, standbys });
   }
 
   /** What patterns match was looked for. */

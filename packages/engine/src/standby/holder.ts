@@ -64,7 +64,11 @@ export async function isWanted(directory: string): Promise<boolean> {
 
 /** Calls `wanted` when somebody waits to start the machine from the directory, soon after; until what it gives is called. */
 export function whenWanted(directory: string, wanted: () => void): () => void {
-  const look = (): void => void isWanted(directory).then((is) => is && wanted(), () => undefined);
+  const look = (): void =>
+    void isWanted(directory).then(
+      (is) => is && wanted(),
+      () => undefined,
+    );
   const timer = setInterval(look, WATCH_MS);
   const watcher = watching(directory, (name) => {
     if (name === null || name.startsWith('holder-')) look();

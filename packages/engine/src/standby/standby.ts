@@ -45,6 +45,8 @@ export interface StandbyRequest {
 /** What bringing a standby forward took. */
 export interface StandbyStep {
   readonly entry: CheckpointEntry;
+  /** The state that is ready now. */
+  readonly point: StandbyPoint;
   /** Whether all of the memory was read anew: at first, after a new base, or where no increments lead there. */
   readonly full: boolean;
   /** Objects that were read. */
@@ -179,7 +181,7 @@ export class Standby {
     const done = full ? await this.#fill(target, options) : await this.#follow(way.path, way.until, options);
     this.#unreadable.clear();
     await this.#hold(target, options);
-    return { entry: target, full, ...done, ms: performance.now() - begun };
+    return { entry: target, point: this.ready!, full, ...done, ms: performance.now() - begun };
   }
 
   /** Whether there is nothing newer. From a state whose successor cannot be read nothing leads back. */

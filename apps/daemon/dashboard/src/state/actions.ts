@@ -12,8 +12,17 @@ export function start(
   verb: 'checkpoint' | 'restore' | 'verify' | 'prune',
   body?: Readonly<Record<string, unknown>>,
 ): Promise<boolean> {
+  return startAt(pathOf(machine, verb), body);
+}
+
+/** Starts the machine of a standby, as a job. */
+export function promote(standby: string): Promise<boolean> {
+  return startAt(`v1/standbys/${encodeURIComponent(standby)}/promote`);
+}
+
+function startAt(path: string, body?: Readonly<Record<string, unknown>>): Promise<boolean> {
   return act(async () => {
-    const job = await ask<JobStatus>('POST', pathOf(machine, verb), body);
+    const job = await ask<JobStatus>('POST', path, body);
     // Its events may have been faster than the answer.
     store.update((state) =>
       state.jobs.some(({ id }) => id === job.id) ? state : withEvent(state, { type: 'job', job }),

@@ -1,8 +1,8 @@
-import type { DaemonEvent, JobStatus, MachineStatus } from '../../../src/model.js';
+import type { DaemonEvent, JobStatus, MachineStatus, StandbyStatus } from '../../../src/model.js';
 import { readEvents } from '../daemon/event-stream.js';
 import { ask, asRequestError, type RequestError } from '../daemon/request.js';
 import { refreshTimeline } from './timeline.js';
-import { seen, withEvent } from './state.js';
+import { seen, seenStandby, withEvent } from './state.js';
 import { store } from './store.js';
 
 const SHORTEST_WAIT_MS = 500;
@@ -45,8 +45,9 @@ function pause(milliseconds: number): Promise<void> {
 async function session(onLive: () => void, signal: AbortSignal): Promise<RequestError> {
   let early: DaemonEvent[] | undefined = [];
   const loaded = async (): Promise<void> => {
-    const [machines, jobs] = await Promise.all([
+    const [machines, standbys, jobs] = await Promise.all([
       ask<MachineStatus[]>('GET', 'v1/machines', undefined, signal),
+      ask<StandbyStatus[]>('GET', 'v1/standbys', undefined, signal),
       ask<JobStatus[]>('GET', 'v1/jobs', undefined, signal),
     ]);
     const missed = early ?? [];
@@ -55,6 +56,7 @@ async function session(onLive: () => void, signal: AbortSignal): Promise<Request
       missed.reduce(withEvent, {
         ...state,
         machines: machines.map(seen),
+        standbys: standbys.map(seenStandby),
         jobs,
         connection: { state: 'live' },
       }),

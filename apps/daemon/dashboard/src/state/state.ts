@@ -3,6 +3,7 @@ import type {
   JobStatus,
   LastCheckpoint,
   MachineStatus,
+  StandbyStatus,
   TimelineEntry,
 } from '../../../src/model.js';
 import { learnTime } from '../daemon/clock.js';
@@ -28,8 +29,18 @@ export function seen(machine: MachineStatus): SeenMachine {
   return { ...machine, seenMs: performance.now() };
 }
 
+/** What the daemon said of a standby, and when that came. */
+export interface SeenStandby extends StandbyStatus {
+  readonly seenMs: number;
+}
+
+export function seenStandby(standby: StandbyStatus): SeenStandby {
+  learnTime(standby.at);
+  return { ...standby, seenMs: performance.now() };
+}
+
 /** Milliseconds since the daemon said this. */
-export function sinceSeen({ seenMs }: SeenMachine): number {
+export function sinceSeen({ seenMs }: { readonly seenMs: number }): number {
   return performance.now() - seenMs;
 }
 
@@ -45,6 +56,7 @@ export interface State {
   readonly connection: Connection;
   /** Undefined before the first answer. */
   readonly machines?: readonly SeenMachine[];
+  readonly standbys: readonly SeenStandby[];
   /** Newest first. */
   readonly jobs: readonly JobStatus[];
   readonly timeline?: Timeline;
@@ -52,13 +64,15 @@ export interface State {
   readonly notice?: RequestError;
 }
 
-export const initial: State = { connection: { state: 'connecting' }, jobs: [] };
+export const initial: State = { connection: { state: 'connecting' }, standbys: [], jobs: [] };
 
 /** The state after an event of the daemon. */
 export function withEvent(state: State, event: DaemonEvent): State {
   switch (event.type) {
     case 'machine':
-      return { ...state, machines: withMachine(state.machines ?? [], seen(event.machine)) };
+      return { ...state, machines: withNamed(state.machines ?? [], seen(event.machine)) };
+    case 'standby':
+      return { ...state, standbys: withNamed(state.standbys, seenStandby(event.standby)) };
     case 'job':
       return { ...state, jobs: withJob(state.jobs, event.job) };
     case 'checkpoint':
@@ -66,6 +80,7 @@ export function withEvent(state: State, event: DaemonEvent): State {
     case 'reloaded':
       return {
         ...state,
+        standbys: state.standbys.filter(({ name }) => event.standbys.includes(name)),
         ...(state.machines && {
           machines: state.machines.filter(({ name }) => event.machines.includes(name)),
         }),
@@ -73,11 +88,9 @@ export function withEvent(state: State, event: DaemonEvent): State {
   }
 }
 
-function withMachine(machines: readonly SeenMachine[], machine: SeenMachine): SeenMachine[] {
-  const known = machines.some(({ name }) => name === machine.name);
-  return known
-    ? machines.map((each) => (each.name === machine.name ? machine : each))
-    : [...machines, machine];
+function withNamed<One extends { readonly name: string }>(all: readonly One[], one: One): One[] {
+  const known = all.some(({ name }) => name === one.name);
+  return known ? all.map((each) => (each.name === one.name ? one : each)) : [...all, one];
 }
 
 function withJob(jobs: readonly JobStatus[], job: JobStatus): JobStatus[] {

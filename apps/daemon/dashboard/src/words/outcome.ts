@@ -15,6 +15,7 @@ const titles = {
   verify: 'Verify',
   boot: 'Start of a checkpoint of',
   prune: 'Prune',
+  promote: 'Promotion of',
 } as const;
 
 /** What a job does; ids in its subject are shortened. */
@@ -44,6 +45,7 @@ interface Results {
   readonly freedBytes?: number;
   readonly merges?: number;
   readonly verdict?: string;
+  readonly location?: string;
   readonly mergedBytes?: number;
 }
 
@@ -64,6 +66,8 @@ function resultOf({ kind, result }: JobStatus): Outcome {
         `Removed ${counted(found.removed ?? 0, 'object')}, ${bytes(found.freedBytes ?? 0)}`,
         mergesOf(found),
       );
+    case 'promote':
+      return good(`Runs at ${found.location ?? 'its standby'}`, found.notes);
   }
 }
 
