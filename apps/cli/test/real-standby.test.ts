@@ -77,7 +77,9 @@ describe.skipIf(kvm.skip)(kvm.title('fitdoc standby'), () => {
     });
     // What was refused may follow the new one, and be started in its place.
     const other = [one!, two!][tries.indexOf(loser)]!;
-    expect(await fitdoc('standby', store!, MACHINE, '--dir', other, '--once', ...key)).toMatchObject({ code: 0 });
+    expect(await fitdoc('standby', store!, MACHINE, '--dir', other, '--once', ...key)).toMatchObject({
+      code: 0,
+    });
     const next = last(await fitdoc('standby', 'promote', '--dir', other, ...phrase, '--json'));
     expect(next).toMatchObject({ id: saved['id'], takeover: 2 });
     await endLater(next['pid'] as number);

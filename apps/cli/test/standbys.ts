@@ -80,5 +80,8 @@ export function steps(said: readonly Message[]): number {
 }
 
 /** The last message of a command that has ended. */
-export const last = (outcome: { readonly code: number; readonly out: string; readonly err: string }): Message =>
-  messages(outcome).at(-1)!;
+export const last = (outcome: {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}): Message => messages(outcome).at(-1)!;

@@ -53,8 +53,8 @@ export interface Forked {
   readonly notes: readonly string[];
 }
 
-/** Forks that are started at a time: more only wait for each other. */
-const AT_ONCE = 4;
+/** Forks that are started at a time: on a busy host each waits for its turns, and so few would wait one after the other. */
+const AT_ONCE = 10;
 
 /**
  * Starts machines from one checkpoint that share the memory that they do not write. Each has a name, a UUID and a

@@ -140,13 +140,18 @@ class Promoter {
     const call = options.signal ? { signal: options.signal } : {};
     const { repository, asItIs = false } = this.request;
     const begun = performance.now();
-    if (!asItIs || !this.standby.ready) await this.standby.advance(options);
+    // Each waits for the store. Who takes over after this look makes our own takeover fail.
+    const [brought, lastly, written] = await Promise.allSettled([
+      asItIs && this.standby.ready ? undefined : this.standby.advance(options),
+      repository.takeovers.latest(this.machine, call),
+      repository.writers(this.machine, call),
+    ]);
+    valueOf(brought);
+    const [last, before] = [valueOf(lastly), valueOf(written)];
     const { ready: point, record } = this.standby;
     if (!point || !record) throw new FitdocError('CHECKPOINT_NOT_FOUND', 'The standby holds no state yet.');
     const advancedMs = performance.now() - begun;
-    const last = await repository.takeovers.latest(this.machine, call);
     this.#checkLine(record, last);
-    const before = await repository.writers(this.machine, call);
     const images = await this.#images(point, record, options);
     const token = randomBytes(16).toString('hex');
     await rm(path.join(this.request.directory, 'machine'), { recursive: true, force: true });

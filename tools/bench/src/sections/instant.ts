@@ -1,6 +1,8 @@
 import { missingForKvm } from '../../../lab/src/qemu/index.js';
 import { availableBytes } from '../available-memory.js';
 import { loadRow } from '../end-to-end/load.js';
+import { forkRows } from '../instant/forks.js';
+import { promotionRows } from '../instant/promotions.js';
 import { instantRows } from '../instant/rows.js';
 import { makeSubject, neededBytes, type Size, type Subject } from '../instant/subject.js';
 import { inTurns } from '../instant/turns.js';
@@ -16,7 +18,7 @@ const DELAYS = [0, 2, 10];
 
 export const section: Section = {
   name: 'instant',
-  title: 'Restores whose guest runs before its memory is there, against full ones',
+  title: 'Restores whose guest runs before its memory is there, forks, and promoted standbys',
   requires: missingForKvm,
   async run(context) {
     const before = loadRow('before');
@@ -34,11 +36,12 @@ export const section: Section = {
       subjects.push(await makeSubject(size, await context.temporaryDirectory()));
     }
     const samples = await inTurns(subjects, DELAYS, context.quick ? 2 : 5, (message) => context.log(message));
-    return [...instantRows(samples), ...skipped, before, loadRow('after')];
+    const machines = [...(await forkRows(context)), ...(await promotionRows(context))];
+    return [...instantRows(samples), ...skipped, ...machines, before, loadRow('after')];
   },
 };
 
-/** INSTANT_SIZES=192,1024 takes some of them. */
+/** INSTANT_SIZES=192,1024 takes some of them; 0 none. */
 function wantedSizes(quick: boolean): readonly Size[] {
   const named = process.env['INSTANT_SIZES']?.split(',').map(Number);
   if (named !== undefined) return SIZES.filter((size) => named.includes(size.mebibytes));
