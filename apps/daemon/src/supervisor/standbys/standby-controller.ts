@@ -67,11 +67,12 @@ export class StandbyController {
     const { dir } = this.#record.settings;
     this.#checkTurn();
     const journal = await standbyIn(dir).catch(() => undefined);
-    const { lastProblem, promoted } = this.status();
-    if (promoted && !again)
+    const { lastProblem } = this.status();
+    const { pid, location } = journal?.promotion ?? {};
+    if (pid !== undefined && !again)
       throw new FitdocError(
         'MACHINE_CONFLICT',
-        `The standby ${this.name} was promoted: its machine was started from ${dir}, at ${promoted.location}.`,
+        `The standby ${this.name} was promoted: its machine was started from ${dir}, at ${location}.`,
         { hint: 'If that one has ended for good, start it anew: {"again": true}.' },
       );
     if (journal?.at) return;
