@@ -111,6 +111,10 @@ export class FakeDomain {
     this.log = false;
   }
 
+  markAllDirty(): void {
+    for (let pfn = 0; this.log && pfn < this.pages; pfn++) this.dirty.add(pfn);
+  }
+
   allocateBitmap(pages: number) {
     return { bytes: new Uint8Array(Math.ceil(pages / 64) * 8), handle: new Uint8Array(8), pages };
   }

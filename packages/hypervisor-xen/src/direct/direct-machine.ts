@@ -23,6 +23,7 @@ import { LIBXL, PAGE_TYPE } from '../stream/layout.js';
 import { StreamState } from '../stream/stream-state.js';
 import type { DeviceModel } from './devices/device-model.js';
 import type { DomainGuard } from './guard/guard-client.js';
+import { endLog } from './guard/end-log.js';
 import { halt, isBeingSaved, letGo, monitorsOf } from './guard/toolstack.js';
 import { DirtyLog } from './pause/dirty-log.js';
 import { PageCopier } from './pause/pages.js';
@@ -118,11 +119,14 @@ export class DirectMachine implements Machine {
     this.#closed = true;
     clearInterval(this.#timer);
     this.#forgetLog();
-    // Also the log of a first capture that failed, of which nothing is kept here.
-    if (this.#logged && this.#control.flags().present && !isBeingSaved(this.#control.domid)) this.#stopLog();
-    await this.#options.guard.forget();
-    this.#control.close();
-    this.#options.release();
+    try {
+      // Also the log of a first capture that failed, of which nothing is kept here.
+      if (this.#logged && this.#control.flags().present) this.#endLog();
+    } finally {
+      await this.#options.guard.forget();
+      this.#control.close();
+      this.#options.release();
+    }
   }
 
   async #capture(sink: PageSink, options: CaptureOptions, signal: AbortSignal) {
@@ -176,7 +180,7 @@ export class DirectMachine implements Machine {
       return log;
     } catch (error) {
       log.free();
-      this.#control.stopLog();
+      endLog(this.#control);
       throw error;
     }
   }
@@ -224,14 +228,15 @@ export class DirectMachine implements Machine {
     this.#state.xl = { mandatoryFlags: 3, optionalFlags: 0, config };
   }
 
-  #stopLog(): void {
+  #endLog(): void {
     const { devices } = this.#options;
-    this.#control.stopLog();
-    try {
-      devices?.logWrites(false);
-    } catch {
-      // It goes on saying what nobody listens to; a migration turns it on and off for itself.
-    }
+    endLog(this.#control, (enable) => {
+      try {
+        devices?.logWrites(enable);
+      } catch {
+        // It goes on saying what nobody listens to; a migration turns it on and off for itself.
+      }
+    });
     devices?.close();
   }
 

@@ -79,7 +79,7 @@ function versionOf(calls: XenCalls, domid: number): string {
 
 function resumeSuspended(calls: XenCalls, control: DomainControl): void {
   if (!control.flags().suspended) return;
-  rescueDeviceModel(calls, control.domid, false);
+  rescueDeviceModel(calls, control.domid);
   control.resume();
   control.announceResume();
 }

@@ -125,15 +125,35 @@ export class DeviceModel {
  * For whoever resumes a guest whose captor has died or stalls, which may hold the other socket: lets the devices go
  * on. Errors: CAPTURE_FAILED.
  */
-export function rescueDeviceModel(calls: SocketCalls, domid: number, logOff: boolean): void {
+export function rescueDeviceModel(calls: SocketCalls, domid: number): void {
+  askBeside(calls, domid, 'go on', (qmp) => qmp.execute('cont'));
+}
+
+/**
+ * The same for the log of its writes, which nobody reads any more; what stands goes on as well when it ends. Errors:
+ * CAPTURE_FAILED.
+ */
+export function logWritesBeside(calls: SocketCalls, domid: number, enable: boolean): void {
+  askBeside(calls, domid, enable ? 'log its writes' : 'end the log of its writes', (qmp) => {
+    if (!enable) qmp.execute('cont');
+    qmp.execute('xen-set-global-dirty-log', { enable });
+  });
+}
+
+/** Asks over the toolstack's own socket. A domain without a device model is not asked. */
+function askBeside(
+  calls: SocketCalls,
+  domid: number,
+  what: string,
+  question: (qmp: QmpConnection) => unknown,
+): void {
   if (!existsSync(socketOf(domid, 'libxl'))) return;
   let qmp: QmpConnection | undefined;
   try {
     qmp = QmpConnection.now(calls, socketOf(domid, 'libxl'), ANSWER_MS);
-    qmp.execute('cont');
-    if (logOff) qmp.execute('xen-set-global-dirty-log', { enable: false });
+    question(qmp);
   } catch (cause) {
-    throw refused('go on', cause);
+    throw refused(what, cause);
   } finally {
     qmp?.close();
   }

@@ -4,7 +4,8 @@ import { bindXen, type XenCalls } from '../xen/binding.js';
 import { DomainControl } from '../xen/control.js';
 import type { XenLibraries } from '../xen/libraries.js';
 import { withdrawSuspend } from '../pause/suspend.js';
-import { rescueDeviceModel } from '../devices/device-model.js';
+import { logWritesBeside, rescueDeviceModel } from '../devices/device-model.js';
+import { endLog } from './end-log.js';
 import { isBeingSaved, letGo } from './toolstack.js';
 
 /** How often it is looked whether an armed domain stands, at most. */
@@ -57,15 +58,13 @@ class Guarded {
       }
       letGo(this.#monitors);
     }
-    // Somebody who saves the guest meanwhile reads the same log.
-    if (!isBeingSaved(this.#control.domid)) this.#stopLog();
+    endLog(this.#control, (enable) => this.#logWrites(enable));
     this.#control.close();
   }
 
-  #stopLog(): void {
-    this.#control.stopLog();
+  #logWrites(enable: boolean): void {
     try {
-      rescueDeviceModel(this.#calls, this.#control.domid, true);
+      logWritesBeside(this.#calls, this.#control.domid, enable);
     } catch {
       // It is gone, or serves somebody else.
     }
@@ -86,7 +85,7 @@ class Guarded {
     if (!this.#control.flags().suspended) return;
     try {
       // Before the vCPUs: what they ask of a device that stands is lost.
-      rescueDeviceModel(this.#calls, this.#control.domid, false);
+      rescueDeviceModel(this.#calls, this.#control.domid);
     } catch {
       // A guest without its devices is better than one that never runs again; but not at once.
       if (++this.#refusals < MOST_REFUSALS) return;

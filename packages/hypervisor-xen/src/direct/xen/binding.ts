@@ -41,6 +41,9 @@ export interface XenCalls extends SocketCalls {
   readonly xenforeignmemory_close: Call;
   readonly xenforeignmemory_map: PointerCall;
   readonly xenforeignmemory_unmap: Call;
+  readonly xendevicemodel_open: PointerCall;
+  readonly xendevicemodel_close: Call;
+  readonly xendevicemodel_modified_memory: Call;
   readonly xs_open: PointerCall;
   readonly xs_close: Call;
   readonly xs_read: PointerCall;
@@ -75,6 +78,11 @@ const FOREIGN_MEMORY = [
   'int xenforeignmemory_close(void *handle)',
   'void *xenforeignmemory_map(void *handle, uint32_t domid, int protection, size_t pages, void *pfns, void *errors)',
   'int xenforeignmemory_unmap(void *handle, void *address, size_t pages)',
+];
+const DEVICE_MODEL = [
+  'void *xendevicemodel_open(void *logger, unsigned int flags)',
+  'int xendevicemodel_close(void *handle)',
+  'int xendevicemodel_modified_memory(void *handle, uint16_t domid, uint64_t first, uint32_t pages)',
 ];
 const STORE = [
   'void *xs_open(unsigned long flags)',
@@ -112,6 +120,7 @@ export async function bindXen(libraries: XenLibraries): Promise<XenCalls> {
   calls['domainFlags'] = bindState(libraries.state, (prototype) => control.func(prototype));
   bind(libraries.guest, GUEST);
   bind(libraries.foreignMemory, FOREIGN_MEMORY);
+  bind(libraries.deviceModel, DEVICE_MODEL);
   bind(libraries.store, STORE);
   return { ...calls, ...(await bindSockets()) } as unknown as XenCalls;
 }

@@ -30,6 +30,7 @@ export interface XenLibraries {
   readonly control: string;
   readonly guest: string;
   readonly foreignMemory: string;
+  readonly deviceModel: string;
   readonly store: string;
   readonly state: StateFunctionName;
 }
@@ -56,9 +57,11 @@ export function findLibraries(
     `libxenctrl.so.${version}`,
     `libxenguest.so.${version}`,
     'libxenforeignmemory.so.1',
+    'libxendevicemodel.so.1',
     'libxenstore.so.4',
   ];
-  const [control, guest, foreignMemory, store] = names.map(find);
-  if (control && guest && foreignMemory && store) return { control, guest, foreignMemory, store, state };
+  const [control, guest, foreignMemory, deviceModel, store] = names.map(find);
+  if (control && guest && foreignMemory && deviceModel && store)
+    return { control, guest, foreignMemory, deviceModel, store, state };
   return `${names.filter((name) => !find(name)).join(', ')} not found`;
 }
