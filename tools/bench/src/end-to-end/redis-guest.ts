@@ -1,9 +1,12 @@
+import { once } from 'node:events';
 import { readdir, readFile, stat } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cached } from '../../../lab/src/qemu/cache.js';
 import {
   buildInitramfs,
+  guestDrivers,
   startGuest,
   type ArchiveFile,
   type RunningGuest,
@@ -27,6 +30,8 @@ export interface RedisLoad {
   readonly keys: number;
   /** Clients that write; half as many read. 0: nobody does, and the guest is idle. */
   readonly writers: number;
+  /** Port of this host's loopback at which redis can be asked as well. Default: it has no network. */
+  readonly port?: number;
 }
 
 /** A record of about 300 bytes in which every number is drawn anew at each write. */
@@ -34,7 +39,13 @@ const RECORD = ['user', 'balance', 'session', 'visits', 'basket', 'last', 'rank'
   .map((name) => `"${name}":"__rand_int__"`)
   .join(',');
 
-function script({ rows, keys, writers }: RedisLoad): string {
+/** What Debian's kernel for virtual machines needs for a network card, in this order. */
+const NETWORK = [
+  ...['virtio_ring', 'virtio', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci'],
+  ...['failover', 'net_failover', 'virtio_net'],
+];
+
+function script({ rows, keys, writers, port }: RedisLoad): string {
   const benchmark = `redis-benchmark -s /tmp/redis -r ${keys}`;
   const write = `SET 'key:__rand_int__' '{${RECORD}}'`;
   const readers = Math.ceil(writers / 2);
@@ -43,8 +54,8 @@ function script({ rows, keys, writers }: RedisLoad): string {
       ? ''
       : `${benchmark} -c ${writers} -n 2000000000 ${write} >/dev/null 2>&1 &
 ${benchmark} -c ${readers} -n 2000000000 GET 'key:__rand_int__' >/dev/null 2>&1 &`;
-  return `#!/bin/sh
-redis-server --port 0 --unixsocket /tmp/redis --save '' --appendonly no --enable-debug-command yes >/tmp/log 2>&1 &
+  const listening = port === undefined ? '--port 0' : '--port 6379 --protected-mode no';
+  return `redis-server ${listening} --unixsocket /tmp/redis --save '' --appendonly no --enable-debug-command yes >/tmp/log 2>&1 &
 until redis-cli -s /tmp/redis ping >/dev/null 2>&1; do sleep 1; done
 redis-cli -s /tmp/redis DEBUG POPULATE ${rows} row 4000
 ${benchmark} -P 32 -n ${2 * keys} ${write} >/dev/null 2>&1
@@ -56,11 +67,13 @@ while true; do sleep 1000; done
 
 /** Boots Debian's kernel with Debian's redis, emulated, and resolves when the data is there and the load runs. */
 export async function startRedisGuest(memoryKib: number, load: RedisLoad): Promise<RunningGuest> {
-  const extra = { path: 'extra', mode: 0o755, content: Buffer.from(script(load)) };
-  const initramfs = await buildInitramfs([...(await redisFiles()), extra]);
+  const { port } = load;
+  const up = port === undefined ? [] : ['ifconfig eth0 10.0.2.15 up'];
+  const extra = await guestDrivers(port === undefined ? [] : NETWORK, [...up, script(load)]);
+  const initramfs = await buildInitramfs([...(await redisFiles()), ...extra]);
   const guest = await startGuest({
     ...{ accel: 'tcg', guest: 'linux', memoryKib, initramfs },
-    extraArgs: ['-qmp', 'unix:monitor.sock,server=on,wait=off'],
+    extraArgs: ['-qmp', 'unix:monitor.sock,server=on,wait=off', ...networkCard(port)],
   });
   try {
     await loaded(guest);
@@ -69,6 +82,22 @@ export async function startRedisGuest(memoryKib: number, load: RedisLoad): Promi
     await guest.stop();
     throw error;
   }
+}
+
+function networkCard(port: number | undefined): string[] {
+  if (port === undefined) return [];
+  const backend = `user,id=net0,hostfwd=tcp:127.0.0.1:${port}-10.0.2.15:6379`;
+  return ['-netdev', backend, '-device', 'virtio-net-pci,netdev=net0,romfile='];
+}
+
+/** A port of the loopback that nobody has now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 async function loaded(guest: RunningGuest, timeoutMs = 600_000): Promise<void> {
