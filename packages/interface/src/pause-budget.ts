@@ -25,8 +25,8 @@ export interface PauseBudgetOutcome {
 const REMEMBERED = 16;
 
 /**
- * For adapters: what the next pause will be, by the last ones: a fixed part and one for each page, fitted by least
- * squares, and the root mean square by which pauses missed that.
+ * For adapters: what the next pause will be, by the last ones: a fixed part and one for each page, neither below zero,
+ * fitted by least squares, and the root mean square by which pauses missed that.
  */
 export class PauseForecast {
   readonly #pauses: { readonly pages: number; readonly ms: number }[] = [];
@@ -46,9 +46,13 @@ export class PauseForecast {
     const [pagesMean, msMean] = [mean((pause) => pause.pages), mean((pause) => pause.ms)];
     const variance = mean((pause) => (pause.pages - pagesMean) ** 2);
     const common = mean((pause) => (pause.pages - pagesMean) * (pause.ms - msMean));
-    // Without a spread of pages, all of the time is put down to them: the careful way for more of them.
-    const perPage = variance > 0 ? Math.max(0, common / variance) : msMean / Math.max(1, pagesMean);
-    const at = (count: number): number => Math.max(0, msMean + perPage * (count - pagesMean));
+    const steep = variance > 0 ? Math.max(0, common / variance) : Infinity;
+    const fixed = msMean - steep * pagesMean;
+    // No pause takes less than nothing: where the line would, and where no spread of pages tells, it goes through zero,
+    // which is the careful way for more of them.
+    const squares = mean((pause) => pause.pages ** 2);
+    const throughZero = squares > 0 ? mean((pause) => pause.pages * pause.ms) / squares : msMean;
+    const at = (count: number): number => (fixed >= 0 ? fixed + steep * count : throughZero * count);
     return at(pages) + Math.sqrt(mean((pause) => (pause.ms - at(pause.pages)) ** 2));
   }
 }

@@ -17,6 +17,24 @@ describe('a forecast of pauses', () => {
     );
   });
 
+  test('expects no pause with pages to take no time', () => {
+    const pause = fc.record({
+      pages: fc.integer({ min: 1, max: 1_000 }),
+      ms: fc.integer({ min: 1, max: 50 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(pause, { minLength: 1, maxLength: 20 }),
+        fc.integer({ min: 1 }),
+        (known, asked) => {
+          const forecast = new PauseForecast();
+          for (const { pages, ms } of known) forecast.learn(pages, ms);
+          expect(forecast.estimate(asked)).toBeGreaterThan(0);
+        },
+      ),
+    );
+  });
+
   test('knows nothing at first, and puts all down to pages that were all alike', () => {
     const forecast = new PauseForecast();
     expect(forecast.estimate(10)).toBeUndefined();
