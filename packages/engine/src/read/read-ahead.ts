@@ -4,25 +4,17 @@ import type { PageRun, RandomPages } from '@fitdoc/interface';
 const BLOCK_PAGES = 1024;
 /** Blocks that are read before anybody can take them: fewer than a source keeps. */
 const MOST_BLOCKS = 8;
-/** Blocks that are read at a time: what is asked for meanwhile must not wait behind many. */
-const AT_ONCE = 2;
-/** Pages written last that are asked for. */
-const RECENT_PAGES = 4096;
-
 /**
  * Has pages at hand that a guest which runs first will ask for, `first` of it, while its hypervisor still answers
- * questions; the workers start meanwhile. What cannot be read tells of itself when it is to be sent.
+ * questions; the workers start meanwhile. One block at a time: what is done at once takes the processors that the first
+ * instruction waits for. What cannot be read tells of itself when it is to be sent.
  */
 export function readAhead(pages: RandomPages, first: readonly PageRun[]): { end(): void } {
   const blocks = firstOfBlocks(first);
   const read = async (): Promise<void> => {
     for (let start = blocks.shift(); start !== undefined; start = blocks.shift()) await pages.read(start, 1);
   };
-  const all = async (): Promise<void> => {
-    await Promise.all(Array.from({ length: AT_ONCE }, read));
-    await pages.recent(RECENT_PAGES);
-  };
-  all().catch(() => undefined);
+  read().catch(() => undefined);
   return { end: () => void blocks.splice(0) };
 }
 
