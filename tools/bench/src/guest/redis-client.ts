@@ -8,6 +8,7 @@ import { connect, type Socket } from 'node:net';
 export class RedisClient {
   #received = '';
   #wake: () => void = () => undefined;
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(private readonly socket: Socket) {
     socket.setEncoding('latin1').setNoDelay();
@@ -25,7 +26,13 @@ export class RedisClient {
   }
 
   /** A simple or a bulk string; rejects on an error and when the connection has ended. */
-  async ask(command: string): Promise<string> {
+  ask(command: string): Promise<string> {
+    const answer = this.#last.then(() => this.#ask(command));
+    this.#last = answer.catch(() => undefined);
+    return answer;
+  }
+
+  async #ask(command: string): Promise<string> {
     this.socket.write(`${command}\r\n`);
     for (;;) {
       const answer = takeAnswer(this.#received);
