@@ -10,15 +10,14 @@ import {
   beatsMore,
   boot,
   isRunning,
-  proveTwin,
   Protected,
-  settings,
+  proveRestored,
   readHeartbeats,
+  settings,
   stopGuests,
-  twin,
+  type TestGuest,
   waitForHeartbeats,
   withoutQemu,
-  type TestGuest,
 } from './support/real.js';
 
 afterEach(stopGuests);
@@ -43,9 +42,7 @@ describe.skipIf(withoutQemu)('when we are killed inside the pause', () => {
     const machine = await hypervisor.attach(guest.qmpPath, { config: settings(guest) });
     const kept = await new Protected(machine).keep();
     await machine.detach();
-    const target = await twin(guest);
-    await hypervisor.restore(target.qmpPath, kept);
-    await proveTwin(guest, target);
+    await proveRestored(guest, kept);
   }, 300_000);
 
   test('without a guard the guest stands, and the next attach resumes it', async () => {
@@ -94,9 +91,7 @@ describe.skipIf(withoutQemu)('a capture that is lost', () => {
     }
     const kept = await protection.keep();
     await machine.detach();
-    const target = await twin(guest);
-    await hypervisor.restore(target.qmpPath, kept);
-    await proveTwin(guest, target);
+    await proveRestored(guest, kept);
   }, 300_000);
 });
 
@@ -137,9 +132,7 @@ describe.skipIf(withoutQemu)('a guest', () => {
     await sleep(300);
     const kept = await protection.keep();
     await machine.detach();
-    const target = await twin(guest);
-    await hypervisor.restore(target.qmpPath, kept);
-    await proveTwin(guest, target);
+    await proveRestored(guest, kept);
   }, 300_000);
 
   test('whose QEMU is killed is gone: at rest, and inside a capture', async () => {

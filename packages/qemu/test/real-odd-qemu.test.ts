@@ -8,8 +8,8 @@ import {
   beatsMore,
   boot,
   isRunning,
-  proveTwin,
   Protected,
+  proveRestored,
   settings,
   stopGuests,
   twin,
@@ -63,9 +63,7 @@ describe.skipIf(withoutQemu)('a QEMU that does not do as others', () => {
       expect(second).toMatchObject({ kind: 'full', notes: [] });
       const kept = await protection.keep();
       await machine.detach();
-      const target = await twin(guest);
-      await hypervisor.restore(target.qmpPath, kept);
-      await proveTwin(guest, target);
+      await proveRestored(guest, kept);
     },
     300_000,
   );
@@ -96,9 +94,7 @@ describe.skipIf(withoutQemu)('a QEMU that does not do as others', () => {
     expect(await protection.capture()).toMatchObject({ kind: 'increment', notes: [] });
     const kept = await protection.keep();
     await machine.detach();
-    const target = await twin(guest);
-    await hypervisor.restore(target.qmpPath, kept);
-    await proveTwin(guest, target);
+    await proveRestored(guest, kept);
   }, 300_000);
 
   test.skipIf(newest === undefined || withoutKvm)(

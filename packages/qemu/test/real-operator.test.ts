@@ -6,15 +6,14 @@ import {
   bareMetal,
   beatsMore,
   boot,
-  proveTwin,
   Protected,
-  settings,
+  proveRestored,
   readHeartbeats,
+  settings,
   stopGuests,
-  twin,
+  type TestGuest,
   withoutKvm,
   withoutQemu,
-  type TestGuest,
 } from './support/real.js';
 import { hold, type Holder } from './support/holder.js';
 import { POWER_OFF, powerManagement, SUSPEND } from './support/power.js';
@@ -80,9 +79,7 @@ describe.skipIf(withoutQemu)('a guest that its operator stopped', () => {
     expect((await protection.capture()).kind).toBe('increment');
     const kept = await protection.keep();
     await machine.detach();
-    const target = await twin(guest);
-    await hypervisor.restore(target.qmpPath, kept);
-    await proveTwin(guest, target);
+    await proveRestored(guest, kept);
   }, 300_000);
 
   test('stays so when we let go of it, and is then anybody’s', async () => {
@@ -154,9 +151,7 @@ describe.skipIf(withoutQemu)('a guest that its operator stopped', () => {
     expect((await protection.capture()).kind).toBe('increment');
     const kept = await protection.keep();
     await machine.detach();
-    const target = await twin(guest);
-    await hypervisor.restore(target.qmpPath, kept);
-    await proveTwin(guest, target);
+    await proveRestored(guest, kept);
   }, 300_000);
 
   test('at any moment of a checkpoint stands afterwards, or QEMU itself has dropped the stop', async () => {

@@ -6,10 +6,9 @@ import {
   bareMetal,
   boot,
   Protected,
-  proveTwin,
+  proveRestored,
   settings,
   stopGuests,
-  twin,
   withoutQemu,
 } from './support/real.js';
 
@@ -34,8 +33,6 @@ describe.skipIf(withoutQemu)('a QEMU that descriptors do not come through to', (
     expect((await protection.capture()).kind).toBe('increment');
     const kept = await protection.keep();
     await machine.detach();
-    const target = await twin(guest);
-    await hypervisor.restore(target.qmpPath, kept);
-    await proveTwin(guest, target);
+    await proveRestored(guest, kept);
   }, 300_000);
 });

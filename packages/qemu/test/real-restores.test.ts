@@ -9,15 +9,16 @@ import {
   bareMetal,
   beatsMore,
   boot,
+  type GuestOptions,
   isRunning,
-  proveTwin,
   Protected,
+  proveRestored,
+  proveTwin,
   settings,
   stopGuests,
+  type TestGuest,
   twin,
   withoutQemu,
-  type GuestOptions,
-  type TestGuest,
 } from './support/real.js';
 
 let directory: string;
@@ -99,9 +100,7 @@ describe.skipIf(withoutQemu)('a restore', () => {
       ) as string,
     });
     await expect(hypervisor.restore(guest.qmpPath, kept)).rejects.toMatchObject({ code: 'MACHINE_BUSY' });
-    const target = await twin(guest);
-    await hypervisor.restore(target.qmpPath, kept);
-    await proveTwin(guest, target);
+    await proveRestored(guest, kept);
   }, 300_000);
 
   test('that QEMU cannot load fails, and says so', async () => {
@@ -126,9 +125,7 @@ describe.skipIf(withoutQemu)('without COLO', () => {
     expect(machine.supports.increments).toBe(false);
     expect(machine.supports.limits.join()).toMatch(/all of the memory/);
     await machine.detach();
-    const target = await twin(guest);
-    await hypervisor.restore(target.qmpPath, kept);
-    await proveTwin(guest, target);
+    await proveRestored(guest, kept);
   }, 300_000);
 });
 

@@ -4,10 +4,9 @@ import {
   bareMetal,
   boot,
   isRunning,
-  proveTwin,
   Protected,
+  proveRestored,
   stopGuests,
-  twin,
   withoutKvm,
 } from './support/real.js';
 
@@ -40,8 +39,6 @@ describe.skipIf(withoutKvm)('a sink that needs time to make room', () => {
     expect(asked[1]).toBeGreaterThan(asked[0]!);
     const kept = await protection.keep();
     await machine.detach();
-    const target = await twin(guest);
-    await hypervisor.restore(target.qmpPath, kept);
-    await proveTwin(guest, target);
+    await proveRestored(guest, kept);
   }, 300_000);
 });

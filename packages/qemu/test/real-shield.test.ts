@@ -4,13 +4,12 @@ import {
   beatsMore,
   boot,
   isRunning,
-  proveTwin,
   Protected,
+  proveRestored,
   stopGuests,
-  twin,
+  type TestGuest,
   withoutKvm,
   withoutQemu,
-  type TestGuest,
 } from './support/real.js';
 import { on, testedQemus } from './support/table.js';
 
@@ -54,9 +53,7 @@ describe.skipIf(withoutKvm)('a save by others while we are attached', () => {
       expect(await isRunning(guest)).toBe(true);
       expect(await guest.monitor.execute('query-migrate-capabilities')).toEqual(before);
       await beatsMore(guest);
-      const target = await twin(guest);
-      await hypervisor.restore(target.qmpPath, kept);
-      await proveTwin(guest, target);
+      await proveRestored(guest, kept);
       // Nobody is attached any more: it works as ever.
       await saveByOthers(guest);
       const state = async () => (await guest.monitor.execute<{ status: string }>('query-migrate')).status;

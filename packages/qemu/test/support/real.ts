@@ -11,6 +11,7 @@ import {
 } from '../../../../tools/lab/src/qemu/index.js';
 import type { QmpClient } from '../../src/qmp/client.js';
 import { connectSocket } from '../../src/qmp/socket.js';
+import { hypervisor } from './hypervisor.js';
 import { OracleMemory, type KeptCheckpoint } from './oracle.js';
 
 export type { GuestOptions, RunningGuest };
@@ -108,6 +109,13 @@ export async function proveTwin(original: TestGuest, restored: TestGuest): Promi
     if (sums.get(`${name} ${beat}`) !== sum)
       throw new Error(`worker ${name} differs from the original at beat ${beat}`);
   }
+}
+
+/** Restores a checkpoint into a QEMU like the guest's, which then must go on from there as the guest did. */
+export async function proveRestored(guest: TestGuest, kept: KeptCheckpoint): Promise<void> {
+  const target = await twin(guest);
+  await hypervisor.restore(target.qmpPath, kept);
+  await proveTwin(guest, target);
 }
 
 /** A machine with the oracle's memory beside it. */
