@@ -12,6 +12,15 @@ afterEach(async () => {
   setup = undefined;
 });
 
+/** So many checkpoints of a mock machine, and the newest of them. */
+async function checkpointsOf(query: string, count: number) {
+  const { engine, repository, store, machine } = (setup = await setUp(query));
+  const protection = await engine.protect(machine, repository);
+  for (let i = 0; i < count; i++) await protection.checkpoint();
+  await protection.end();
+  return { engine, repository, store, entry: await repository.resolve('latest') };
+}
+
 /** A hypervisor that takes a checkpoint's memory by numbers alone, as one does whose guest runs already. */
 function readingAll(memory: { bytes?: Buffer }, resumable: boolean): Hypervisor {
   const take = async (_location: string, source: RestoreSource) => {
@@ -34,12 +43,7 @@ function readingAll(memory: { bytes?: Buffer }, resumable: boolean): Hypervisor 
 }
 
 it('verifies first where told, takes damaged pages from another copy, and holds both meanwhile', async () => {
-  const made = (setup = await setUp('memory=8M&workload=random&seed=3'));
-  const { engine, repository, store } = made;
-  const protection = await engine.protect(made.machine, repository);
-  for (let i = 0; i < 3; i++) await protection.checkpoint();
-  await protection.end();
-  const entry = await repository.resolve('latest');
+  const { engine, repository, store, entry } = await checkpointsOf('memory=8M&workload=random&seed=3', 3);
   const wanted: { bytes?: Buffer } = {};
   const hypervisor = readingAll(wanted, true);
   const request = { repository, entry, hypervisor, location: 'x' };
@@ -78,12 +82,7 @@ it('verifies first where told, takes damaged pages from another copy, and holds 
 });
 
 it('asks for a guest that runs first where it is wanted, verifies only then, and only from near', async () => {
-  const made = (setup = await setUp('memory=4M&workload=random&seed=7'));
-  const { engine, repository, store } = made;
-  const protection = await engine.protect(made.machine, repository);
-  await protection.checkpoint();
-  await protection.end();
-  const entry = await repository.resolve('latest');
+  const { engine, repository, store, entry } = await checkpointsOf('memory=4M&workload=random&seed=7', 1);
   const told: unknown[] = [];
   const hypervisor: Hypervisor = {
     ...readingAll({}, true),
@@ -127,12 +126,7 @@ it('asks for a guest that runs first where it is wanted, verifies only then, and
 });
 
 it('opens a chain with few questions to the store, and reads nothing of small objects again', async () => {
-  const made = (setup = await setUp('memory=8M&workload=kv&rate=4&seed=11'));
-  const { engine, repository, store } = made;
-  const protection = await engine.protect(made.machine, repository);
-  for (let i = 0; i < 6; i++) await protection.checkpoint();
-  await protection.end();
-  const entry = await repository.resolve('latest');
+  const { engine, repository, store, entry } = await checkpointsOf('memory=8M&workload=kv&rate=4&seed=11', 6);
   const small = (await repository.chain(entry))
     .filter(({ bytes }) => bytes <= 16 << 10)
     .map(({ key }) => key);
@@ -152,12 +146,7 @@ it('opens a chain with few questions to the store, and reads nothing of small ob
 });
 
 it('holds nothing for there that went before its lease stood', async () => {
-  const made = (setup = await setUp('memory=4M&workload=random&seed=13'));
-  const { engine, repository, store } = made;
-  const protection = await engine.protect(made.machine, repository);
-  for (let i = 0; i < 3; i++) await protection.checkpoint();
-  await protection.end();
-  const entry = await repository.resolve('latest');
+  const { engine, store, entry } = await checkpointsOf('memory=4M&workload=random&seed=13', 3);
   const put: Store['put'] = async (key, ...rest) => {
     if (key.startsWith('locks/shared/')) {
       // Once all of the chain was opened.
@@ -186,12 +175,7 @@ function withChanges(store: Store, changes: Partial<Store>): Store {
 }
 
 it('sends first what guests of the machine waited for before, which what lies there cannot harm', async () => {
-  const made = (setup = await setUp('memory=4M&workload=random&seed=5'));
-  const { engine, repository, store } = made;
-  const protection = await engine.protect(made.machine, repository);
-  await protection.checkpoint();
-  await protection.end();
-  const entry = await repository.resolve('latest');
+  const { engine, repository, store, entry } = await checkpointsOf('memory=4M&workload=random&seed=5', 1);
   const told: unknown[] = [];
   const asking = (asked: readonly number[]): Hypervisor => ({
     ...readingAll({}, true),

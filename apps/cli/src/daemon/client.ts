@@ -99,6 +99,7 @@ export function daemonError({ code, message, hint }: DaemonProblem): FitdocError
   const known = ERROR_CODES.find((each) => each === code);
   return new FitdocError(known ?? ('PROTOCOL_ERROR' satisfies ErrorCode), message, {
     ...(hint !== undefined && { hint }),
+    ...(known === undefined && { details: { code } }),
   });
 }
 

@@ -1,3 +1,4 @@
+import { isFitdocError } from '@fitdoc/interface';
 import { duration, shortId } from '../output/units.js';
 import type { DaemonClient } from './client.js';
 import type { DaemonStandby } from './model.js';
@@ -5,7 +6,7 @@ import type { DaemonStandby } from './model.js';
 /** The standbys of a daemon; none of one of version 0.1, which knows of none. */
 export async function standbysOf(client: DaemonClient): Promise<DaemonStandby[]> {
   return client.get<DaemonStandby[]>('/v1/standbys').catch((error: unknown) => {
-    if (error instanceof Error && error.message.startsWith('There is no GET ')) return [];
+    if (isFitdocError(error, 'PROTOCOL_ERROR') && error.details['code'] === 'NOT_FOUND') return [];
     throw error;
   });
 }

@@ -93,7 +93,7 @@ export class CheckpointSource implements RestoreSource {
     options: ReadOptions,
     work: (source: CheckpointSource) => Promise<Result>,
   ): Promise<Result> {
-    const { links, lease } = await holdChain(repository, entry, 'reading', options);
+    const { links, lease } = await holdChain(repository, entry, 'reading', { ...options, awaited: true });
     try {
       return await work(await CheckpointSource.#of(engine, links, options));
     } finally {

@@ -8,6 +8,14 @@ const ATTEMPTS = 8;
 /** Objects that are looked for at a time. */
 const LOOK_AT_ONCE = 32;
 
+export interface HoldOptions extends CallOptions {
+  /**
+   * Somebody waits for the first page: open the objects while the lease is written, which costs a further look for each.
+   * Default false: one after the other.
+   */
+  readonly awaited?: boolean;
+}
+
 export interface HeldChain {
   /** Base first. */
   readonly links: readonly OpenLink[];
@@ -23,19 +31,18 @@ export async function holdChain(
   repository: Repository,
   entry: CheckpointEntry,
   purpose: string,
-  options: CallOptions = {},
+  options: HoldOptions = {},
 ): Promise<HeldChain> {
   const call = options.signal ? { signal: options.signal } : {};
   for (let attempt = 1; ; attempt++) {
     const chain = await repository.chain(entry, call);
-    // Meanwhile: a guest may be waited for.
-    const opening = openLinks(repository, chain, options);
-    opening.catch(() => undefined);
+    const early = options.awaited ? openLinks(repository, chain, options) : undefined;
+    early?.catch(() => undefined);
     // A full disk must not stand between a machine and its restore.
     const lease = await repository.hold(chain, purpose, { ...call, evenIfFull: true });
     try {
-      const links = await opening;
-      await lookAgain(repository, chain, call);
+      const links = await (early ?? openLinks(repository, chain, options));
+      if (early) await lookAgain(repository, chain, call);
       return { links, lease };
     } catch (error) {
       await lease.release();

@@ -30,9 +30,9 @@ export type StandbyEvent =
   | { readonly type: 'trouble'; readonly error: FitdocError };
 
 /**
- * Keeps the newest state of a machine ready in a directory until it is told to end, or somebody starts the machine from it,
- * in this process or in another. What goes wrong is tried again: only what was asked for wrongly ends it. Errors: ABORTED, MACHINE_BUSY (another process works in the directory), those of
- * Standby.open; with `once`, those of reading.
+ * Keeps the newest state of a machine ready in a directory until it is told to end, or somebody starts the machine from
+ * it, in this process or in another. What goes wrong is tried again: only what was asked for wrongly ends it. Errors:
+ * ABORTED, MACHINE_BUSY (another process works in the directory), those of Standby.open; with `once`, those of reading.
  */
 export async function* followMachine(
   engine: Engine,

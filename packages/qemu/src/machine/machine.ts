@@ -182,7 +182,10 @@ export class QemuMachine implements Machine {
       : readWhileRunning(expected);
   }
 
-  /** Asks, QEMU itself at last: the event of a stop, or of a resumption, that its operator knows of may still be on its way to us. */
+  /**
+   * Asks, QEMU itself at last: the event of a stop, or of a resumption, that its operator knows of may still be on its way
+   * to us.
+   */
   private async checkRuns(signal: AbortSignal): Promise<void> {
     this.parts.pauses.watch();
     // Its capture has begun: it stands as it stood when that was asked.

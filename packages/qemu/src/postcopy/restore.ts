@@ -39,7 +39,7 @@ export async function loadLazily(
   const signal = options.signal ?? new AbortController().signal;
   const first = opening(part(source, CONFIGURATION_STATE), part(source, DEVICES_STATE), blocks);
   const load = async (found: MigrationSettings): Promise<Loaded> => {
-    // Before it listens: from then on its main loop may wait for us.
+    // QEMU is asked before it listens: from then on its main loop may wait for us. It is written before the guest runs.
     const keeping = keepServed(qmp, source, found);
     keeping.catch(() => undefined);
     const socket = await connectIncoming(qmp, startIncoming, config.socketDirectory, signal);

@@ -23,6 +23,8 @@ export async function turn(
   const waits: number[] = [];
   const ended = new AbortController();
   const asking = work.ask && askOn(work.ask, waits, ended.signal);
+  // Awaited in the end.
+  asking?.catch(() => undefined);
   const [before, began] = [await work.done(), performance.now()];
   let checkpoints = 0;
   try {

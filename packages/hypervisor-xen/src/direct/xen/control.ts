@@ -104,7 +104,7 @@ export class DomainControl {
 
   /**
    * Writes every page into the dirty log, which must be on, but for the highest: Xen refuses a range that ends with it.
-   * Of a guest below 4 GiB it is the ring of its console, which a restore clears.
+   * Of a guest below 4 GiB it is the ring of its console, which a restore clears; above, the last page of its memory.
    */
   markAllDirty(): void {
     const devices = this.#calls.xendevicemodel_open(null, 0);
