@@ -108,7 +108,8 @@ describe('the pause of the dirty log', () => {
       new Set(['tsc', 'context', 'parameter', 'harvest', 'map', 'resume']),
     );
     expect(domain.inPause().filter((each) => each === 'context')).toHaveLength(1);
-    expect(domain.calls.slice(-2)).toEqual(['unmap', 'announce']);
+    // Nothing lies between: its end is told to nobody before that.
+    expect(domain.calls.slice(-3)).toEqual(['resume', 'announce', 'unmap']);
     expect(domain.mapped).toBe(0);
     expect(differing()).toEqual([]);
     const { request, ...inside } = harvest.pausePhases;

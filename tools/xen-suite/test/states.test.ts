@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createGuest, destroyGuest, waitForSweeps } from '../../lab/src/xen/index.js';
 import { dom0Command, messages } from './support/fitdoc.js';
+import { inDom0 } from './support/scenarios.js';
 import { host, onXen, sharedFolder } from './support/xen.js';
 
 const GUEST = 'stands';
@@ -88,5 +89,15 @@ onXen('whose guest it is', () => {
     await restartedBy('b');
     await end('TERM', await watch());
     await restartedBy('c');
+  });
+
+  it('killed as its guest has just run on, fitdoc leaves a guest whose reboot xl acts on', async () => {
+    const mark = '/run/stands-resumed';
+    const argument = { domain: GUEST, config: { path: 'direct' }, mark, signals: ['SIGKILL'], resumed: true };
+    expect((await inDom0('stall.mjs', argument)).code).not.toBe(0);
+    await host.must(`[ -e ${mark} ]`);
+    // As long as the guard is there it may keep xl from seeing what xl would otherwise have to be told.
+    await until(async () => (await host.run("grep -q 'guard[.]js' /proc/[0-9]*/cmdline")).code !== 0);
+    await restartedBy('b');
   });
 });

@@ -78,13 +78,15 @@ function versionOf(calls: XenCalls, domid: number): string {
 }
 
 function resumeSuspended(calls: XenCalls, control: DomainControl): void {
-  if (!control.flags().suspended) return;
-  rescueDeviceModel(calls, control.domid);
-  control.resume();
+  if (control.flags().suspended) {
+    rescueDeviceModel(calls, control.domid);
+    control.resume();
+  }
+  // Also of one that was resumed by who died before it told of it.
   control.announceResume();
 }
 
-/** What a process that died with its guard left: the guest suspended, its monitors halted. */
+/** What a process that died with its guard left: the guest suspended, or its resume untold; its monitors halted. */
 function mend(calls: XenCalls, control: DomainControl, name: string): void {
   withdrawSuspend(control);
   resumeSuspended(calls, control);

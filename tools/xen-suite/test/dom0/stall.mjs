@@ -1,5 +1,6 @@
 // Stops or kills this very process in the middle of a pause, once for each of `signals`, for others to see what
-// becomes of the guest. Prints a line of JSON for each capture that comes to an end.
+// becomes of the guest; with `resumed` as soon as the guest runs again. Prints a line of JSON for each capture that
+// comes to an end.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -7,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { OracleSink } from '@fitdoc/compliance/hypervisor';
 import { hypervisor } from '@fitdoc/hypervisor-xen';
 
-const { domain, config, mark, signals } = JSON.parse(process.argv[2]);
+const { domain, config, mark, signals, resumed = false } = JSON.parse(process.argv[2]);
 const isSuspended = suspendedBy(Number(execFileSync('xl', ['domid', domain]).toString()));
 const machine = await hypervisor.attach(domain, { config });
 const sink = new OracleSink(machine.info.regions);
@@ -50,7 +51,11 @@ function stopInPause(signal) {
   let seen = 0;
   look = () => {
     // The first that sees it may be called by who waits for the suspend and has not noticed: the pause proper is wanted.
-    if (!isSuspended() || ++seen < 2) return;
+    const suspended = isSuspended();
+    // Once, and long enough for xenstored to have heard of the suspend.
+    if (suspended && ++seen === 1 && resumed)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    if (seen < 2 || suspended === resumed) return;
     look = () => {};
     writeFileSync(`${mark}.new`, `${process.pid}`);
     renameSync(`${mark}.new`, mark);

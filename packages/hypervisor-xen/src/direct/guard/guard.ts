@@ -10,6 +10,8 @@ import { isBeingSaved, letGo } from './toolstack.js';
 
 /** How often it is looked whether an armed domain stands, at most. */
 const LOOK_MS = 500;
+/** How long a guest that took the request just before it was withdrawn may take to suspend, ms. */
+const LATE_MS = 2000;
 /** How often a device model may fail to go on before its guest is resumed without it. */
 const MOST_REFUSALS = 3;
 
@@ -50,11 +52,15 @@ class Guarded {
     if (this.#timer !== undefined) {
       this.disarm();
       withdrawSuspend(this.#control);
-      // A guest that took the request just before suspends a little later; one that its operator paused since
-      // then does so when it runs again.
-      for (let look = 0; look < 200 || this.#control.flags().paused; look++) {
-        if (!isBeingSaved(this.#control.domid)) this.#rescue();
-        await sleep(look < 200 ? 10 : 200);
+      const { suspended, present } = this.#control.flags();
+      // It may have died between the resume and the word of it: its end is for its monitor, which sees it only so.
+      if (present && !suspended) this.#control.announceResume();
+      // One that its operator paused since it took the request suspends when it runs again.
+      const end = performance.now() + LATE_MS;
+      for (let late = false; !late || this.#control.flags().paused;) {
+        if (this.#control.flags().suspended && !isBeingSaved(this.#control.domid)) this.#rescue();
+        late = performance.now() >= end;
+        await sleep(late ? 200 : 10);
       }
       letGo(this.#monitors);
     }

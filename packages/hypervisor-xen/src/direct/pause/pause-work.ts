@@ -92,8 +92,8 @@ export class PauseWork {
     } finally {
       this.#resume();
       mark();
-      this.#copier.settle();
       this.#control.announceResume();
+      this.#copier.settle();
     }
     this.#copier.deliver(this.#log.owed, sink);
     const [seen, device, state, harvest, copy, done, end] = marks as [
