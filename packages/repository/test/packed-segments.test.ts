@@ -138,7 +138,7 @@ describe('folding', () => {
   });
 
   it('joins as sizes grow, so that a year of checkpoints has few segments', () => {
-    const scaled = { sizes: [16, 64, 256, 1_024, 4_096] as const, fanOut: 4 };
+    const scaled = { sizes: [16, 64, 256, 1_024, 4_096] as const, fanOut: 2 };
     let cells: Cell[] = [];
     for (let round = 0; round < 420; round++) {
       const some = Array.from({ length: 16 }, (_, row) => syntheticEntry(round * 16 + row));

@@ -15,7 +15,7 @@ export interface PackedSettings {
   readonly sizes: readonly [number, ...number[]];
   /**
    * Segments of a level, side by side, that make one of the next. A reader reads each of them: few make a listing
-   * short, and the packer write each entry once for each level.
+   * short, and the packer write each entry more often.
    */
   readonly fanOut: number;
   /** Objects of an open segment, at most. */
@@ -32,7 +32,7 @@ export const DEFAULT_SETTINGS: PackedSettings = {
   steady: () => performance.now(),
   horizonMs: 10 * 60_000,
   sizes: [256, 1_024, 4_096, 16_384, 65_536],
-  fanOut: 4,
+  fanOut: 2,
   openSize: 4_096,
   flushEvery: 32,
   packEvery: 256,
