@@ -1,27 +1,21 @@
 import { once } from 'node:events';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cached } from '../../../lab/src/qemu/cache.js';
-import {
-  buildInitramfs,
-  guestDrivers,
-  startGuest,
-  type ArchiveFile,
-  type RunningGuest,
-} from '../../../lab/src/qemu/index.js';
-import { run } from '../../../lab/src/shell.js';
+import { buildInitramfs, guestDrivers, startGuest, type RunningGuest } from '../../../lab/src/qemu/index.js';
+import { debianPrograms, type DebianPrograms } from './debian-programs.js';
 
-/** Debian packages that a redis needs which runs with nothing else installed. */
-const PACKAGES = [
-  ...['redis-server', 'redis-tools', 'libjemalloc2', 'liblzf1', 'libatomic1', 'libc6', 'libssl3'],
-  ...['libsystemd0', 'libcap2', 'libgcrypt20', 'libgpg-error0', 'liblzma5', 'libzstd1', 'liblz4-1'],
-  ...['libgcc-s1', 'libstdc++6'],
-];
-const LIBRARIES =
-  /^(ld-linux-x86-64|libc|libm|libdl|libpthread|librt|libatomic|libjemalloc|liblzf|libssl|libcrypto|libsystemd|libcap|libgcrypt|libgpg-error|liblzma|libzstd|liblz4|libgcc_s|libstdc\+\+)\.so/;
-const PROGRAMS = ['redis-server', 'redis-cli', 'redis-benchmark'];
+const REDIS: DebianPrograms = {
+  cache: 'redis',
+  packages: [
+    ...['redis-server', 'redis-tools', 'libjemalloc2', 'liblzf1', 'libatomic1', 'libc6', 'libssl3'],
+    ...['libsystemd0', 'libcap2', 'libgcrypt20', 'libgpg-error0', 'liblzma5', 'libzstd1', 'liblz4-1'],
+    ...['libgcc-s1', 'libstdc++6'],
+  ],
+  programs: ['redis-server', 'redis-cli', 'redis-benchmark'],
+  libraries:
+    /^(ld-linux-x86-64|libc|libm|libdl|libpthread|librt|libatomic|libjemalloc|liblzf|libssl|libcrypto|libsystemd|libcap|libgcrypt|libgpg-error|liblzma|libzstd|liblz4|libgcc_s|libstdc\+\+)\.so/,
+};
 
 export interface RedisLoad {
   /** Rows of 4 KB that lie in the store and are not touched again. */
@@ -70,13 +64,13 @@ export async function startRedisGuest(memoryKib: number, load: RedisLoad): Promi
   const { port } = load;
   const up = port === undefined ? [] : ['ifconfig eth0 10.0.2.15 up'];
   const extra = await guestDrivers(port === undefined ? [] : NETWORK, [...up, script(load)]);
-  const initramfs = await buildInitramfs([...(await redisFiles()), ...extra]);
+  const initramfs = await buildInitramfs([...(await debianPrograms(REDIS)), ...extra]);
   const guest = await startGuest({
     ...{ accel: 'tcg', guest: 'linux', memoryKib, initramfs },
     extraArgs: ['-qmp', 'unix:monitor.sock,server=on,wait=off', ...networkCard(port)],
   });
   try {
-    await loaded(guest);
+    await loaded(guest, 'redis');
     return guest;
   } catch (error) {
     await guest.stop();
@@ -100,52 +94,14 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-async function loaded(guest: RunningGuest, timeoutMs = 600_000): Promise<void> {
+/** Resolves when a guest has said that what its program works on is there, and throws when it cannot. */
+export async function loaded(guest: RunningGuest, program: string, timeoutMs = 600_000): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const console = await readFile(guest.serialPath, 'latin1').catch(() => '');
     if (/^LOAD \d+/m.test(console)) return;
     if (Date.now() > deadline || /panic|not found/.test(console))
-      throw new Error(`redis does not run in the guest; its console ends: ${console.slice(-800)}`);
+      throw new Error(`${program} does not run in the guest; its console ends: ${console.slice(-800)}`);
     await sleep(200);
   }
-}
-
-async function redisFiles(): Promise<ArchiveFile[]> {
-  const root = path.join(await redisDirectory(), 'root');
-  const folders = ['lib64', 'lib', 'lib/x86_64-linux-gnu'].map((folder) => ({ path: folder, mode: 0o755 }));
-  const files: ArchiveFile[] = [];
-  for (const name of PROGRAMS) {
-    files.push({
-      path: `bin/${name}`,
-      mode: 0o755,
-      content: await readFile(path.join(root, 'usr/bin', name)),
-    });
-  }
-  const found = new Set<string>();
-  for (const folder of ['lib/x86_64-linux-gnu', 'usr/lib/x86_64-linux-gnu']) {
-    for (const name of await readdir(path.join(root, folder)).catch(() => [])) {
-      const file = path.join(root, folder, name);
-      if (!LIBRARIES.test(name) || found.has(name) || !(await stat(file)).isFile()) continue;
-      found.add(name);
-      const content = await readFile(file);
-      const target = name.startsWith('ld-linux') ? `lib64/${name}` : `lib/x86_64-linux-gnu/${name}`;
-      files.push({ path: target, mode: 0o755, content });
-    }
-  }
-  return [...folders, ...files];
-}
-
-/** Debian's packages, downloaded and unpacked once; nothing of them is installed. */
-async function redisDirectory(): Promise<string> {
-  return cached('redis', async (work) => {
-    const download = ['-o', 'APT::Sandbox::User=root', '-q', 'download', ...PACKAGES];
-    await run('apt-get', download, work).catch(async () => {
-      await run('apt-get', ['-o', 'DPkg::Lock::Timeout=600', '-q', 'update']);
-      await run('apt-get', download, work);
-    });
-    for (const file of await readdir(work)) {
-      if (file.endsWith('.deb')) await run('dpkg', ['-x', file, 'root'], work);
-    }
-  });
 }
