@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { xxh3 } from '@node-rs/xxhash';
 import { BLOCK_SIZE } from '@fitdoc/interface';
+import { HotBlocks, hotBlocks, hotBytes } from './hot-blocks.js';
 
 /** Blocks whose digests lie together: those of 1 GiB, in 2 MiB. */
 const CHUNK = 2 ** 18;
@@ -16,8 +17,11 @@ const SECRET = randomBytes(192);
 
 /** Bytes of memory that the digests of a disk of `sizeBytes` take at most. */
 export function digestBytes(sizeBytes: number): number {
-  return Math.ceil(sizeBytes / BLOCK_SIZE / CHUNK) * CHUNK * (8 + 1 / 8);
+  return Math.ceil(sizeBytes / BLOCK_SIZE / CHUNK) * CHUNK * (8 + 1 / 8) + hotBytes(sizeBytes);
 }
+
+/** What of a block the chain does not hold: nothing, zeros, all of it, or the sectors of these bits, the lowest first. */
+export type BlockChange = 'same' | 'zero' | 'bytes' | number;
 
 /**
  * What the chain holds of a disk, eight bytes a block: enough to leave out blocks that were written with what
@@ -27,13 +31,28 @@ export class BlockDigests {
   readonly #digests = new Map<number, BigUint64Array>();
   /** One bit a block that was noted and is not in the chain yet. */
   readonly #noted = new Map<number, Uint8Array>();
+  readonly #hot: HotBlocks;
 
-  /** Notes what a block holds now (4096 bytes); false where the chain holds just that. `zero`: nothing but zeros. */
+  /** `sizeBytes`: of the disk when it is first noted. */
+  constructor(sizeBytes: number) {
+    this.#hot = new HotBlocks(hotBlocks(sizeBytes), digestOf);
+  }
+
+  /**
+   * Notes what a block holds now (4096 bytes), and says what of it the chain does not hold. `zero`: nothing but zeros.
+   */
   note(block: number, bytes: Uint8Array | 'zero'): 'same' | 'zero' | 'bytes' {
-    const digest = bytes === 'zero' || isZero(bytes) ? ZERO : digestOf(bytes);
-    if (this.#get(block) === digest) return 'same';
-    this.#set(block, digest);
-    return digest === ZERO ? 'zero' : 'bytes';
+    const change = this.#note(block, bytes);
+    if (change !== 'same') this.#hot.forget(block);
+    return change;
+  }
+
+  /** As `note`, of a block that is written again and again maybe: then the sectors that changed. */
+  noteHot(block: number, bytes: Uint8Array | 'zero'): BlockChange {
+    const change = this.#note(block, bytes);
+    if (change === 'bytes' && bytes !== 'zero') return this.#hot.note(block, bytes) ?? change;
+    if (change === 'zero') this.#hot.forget(block);
+    return change;
   }
 
   /** Blocks from `start` to before `end` that the chain does not hold as zero, ascending. */
@@ -51,6 +70,7 @@ export class BlockDigests {
   /** What was noted is in the chain. */
   commit(): void {
     this.#noted.clear();
+    this.#hot.commit();
   }
 
   /** What was noted is not, and what stands in its place is not known any longer. */
@@ -61,6 +81,14 @@ export class BlockDigests {
         if (((bits[i >>> 3] ?? 0) & (1 << (i & 7))) !== 0) digests[i] = UNKNOWN;
     }
     this.#noted.clear();
+    this.#hot.rollback();
+  }
+
+  #note(block: number, bytes: Uint8Array | 'zero'): 'same' | 'zero' | 'bytes' {
+    const digest = bytes === 'zero' || isZero(bytes) ? ZERO : digestOf(bytes);
+    if (this.#get(block) === digest) return 'same';
+    this.#set(block, digest);
+    return digest === ZERO ? 'zero' : 'bytes';
   }
 
   #get(block: number): bigint {

@@ -1,28 +1,12 @@
-import {
-  BLOCK_SIZE,
-  KIND_WHOLE,
-  KIND_ZERO,
-  MAX_BATCH_PAGES,
-  MAX_PAGES,
-  throwIfAborted,
-  type DiskExtents,
-} from '@fitdoc/interface';
+import { BLOCK_SIZE, throwIfAborted, type DiskExtents } from '@fitdoc/interface';
+import { BlockBatchBuilder, type BlockBatch } from './block-batch.js';
 import type { BlockDigests } from './block-digests.js';
-
-/** Blocks of one span, to be encoded. */
-export interface BlockBatch {
-  readonly span: number;
-  /** Numbers of the blocks within the span, ascending. */
-  readonly gfns: Uint32Array;
-  /** KIND_WHOLE or KIND_ZERO a block. */
-  readonly kinds: Uint8Array;
-  /** 4096 bytes a KIND_WHOLE block; shared, so that a worker gets it without a copy. */
-  readonly pages: Uint8Array<SharedArrayBuffer>;
-}
 
 export interface ChangedOptions {
   readonly digests: BlockDigests;
   readonly blocks: number;
+  /** The chain holds nothing of the disk yet. */
+  readonly standsOnZeros: boolean;
   /** What the extents leave out is zero, and the chain may hold something there. */
   readonly gapsAreZero: boolean;
   /** Aborted when what is noted would count no longer; a read under way may come to its end after that. */
@@ -35,14 +19,15 @@ export async function* changedBlocks(
   extents: DiskExtents,
   options: ChangedOptions,
 ): AsyncGenerator<BlockBatch> {
-  const { digests, blocks, gapsAreZero, over, onRead } = options;
-  const builder = new BatchBuilder();
+  const { digests, blocks, standsOnZeros, gapsAreZero, over, onRead } = options;
+  const builder = new BlockBatchBuilder();
   const note = (block: number, bytes: Uint8Array | 'zero'): BlockBatch | undefined => {
     throwIfAborted(over);
-    const what = digests.note(block, bytes);
-    return what === 'same'
-      ? undefined
-      : builder.add(block, what === 'zero' || bytes === 'zero' ? undefined : bytes);
+    // Most of a whole disk is not written again.
+    const change = standsOnZeros ? digests.note(block, bytes) : digests.noteHot(block, bytes);
+    if (change === 'same') return undefined;
+    if (change === 'zero' || bytes === 'zero') return builder.add(block);
+    return builder.add(block, bytes, change === 'bytes' ? undefined : change);
   };
   const zeros = function* (start: number, end: number): Generator<BlockBatch> {
     // Only where the chain has something: it may be a disk of terabytes.
@@ -79,41 +64,4 @@ function wholeBlock(bytes: Uint8Array): Uint8Array {
   const whole = new Uint8Array(BLOCK_SIZE);
   whole.set(bytes);
   return whole;
-}
-
-class BatchBuilder {
-  #blocks: number[] = [];
-  #whole: boolean[] = [];
-  #pages = new Uint8Array(new SharedArrayBuffer(MAX_BATCH_PAGES * BLOCK_SIZE));
-  #used = 0;
-
-  /** Adds a block, zero where there are no bytes; gives the batch that is full, or of another span. */
-  add(block: number, bytes: Uint8Array | undefined): BlockBatch | undefined {
-    const first = this.#blocks[0];
-    const crosses = first !== undefined && Math.floor(first / MAX_PAGES) !== Math.floor(block / MAX_PAGES);
-    const full = crosses || this.#blocks.length === MAX_BATCH_PAGES ? this.take() : undefined;
-    this.#blocks.push(block);
-    this.#whole.push(bytes !== undefined);
-    if (bytes) {
-      this.#pages.set(bytes, this.#used);
-      this.#used += BLOCK_SIZE;
-    }
-    return full;
-  }
-
-  take(): BlockBatch | undefined {
-    const first = this.#blocks[0];
-    if (first === undefined) return undefined;
-    const span = Math.floor(first / MAX_PAGES);
-    const batch = {
-      span,
-      gfns: Uint32Array.from(this.#blocks, (block) => block - span * MAX_PAGES),
-      kinds: Uint8Array.from(this.#whole, (whole) => (whole ? KIND_WHOLE : KIND_ZERO)),
-      pages: this.#pages.subarray(0, this.#used),
-    };
-    [this.#blocks, this.#whole, this.#used] = [[], [], 0];
-    // The worker may still read the one before.
-    this.#pages = new Uint8Array(new SharedArrayBuffer(MAX_BATCH_PAGES * BLOCK_SIZE));
-    return batch;
-  }
 }

@@ -3,8 +3,9 @@ import type { ContentItem, StoredDisk } from '@fitdoc/format';
 import { mapOrdered } from '../workers/ordered.js';
 import type { WorkerCalls } from '../workers/pool.js';
 import type { EncodeSettings } from '../workers/tasks.js';
+import type { BlockBatch } from './block-batch.js';
 import { BlockDigests } from './block-digests.js';
-import { changedBlocks, type BlockBatch } from './changed-blocks.js';
+import { changedBlocks } from './changed-blocks.js';
 
 /** What the chain's head holds of a disk. */
 export interface KnownDisk {
@@ -63,7 +64,7 @@ export class DiskHarvest {
           ...{ name, sizeBytes, kind: goesOn ? 'increment' : 'full' },
           ...(moment !== undefined && { moment }),
         },
-        digests: goesOn ? before.digests : new BlockDigests(),
+        digests: goesOn ? before.digests : new BlockDigests(sizeBytes),
         cost: { name, readBytes: 0, changedBlocks: 0 },
       };
     });
@@ -83,9 +84,9 @@ export class DiskHarvest {
     const { pool, settings, signal } = options;
     for (const [disk, part] of this.#parts.entries()) {
       const encode = async (batch: BlockBatch): Promise<ContentItem> => {
-        const { span, gfns, kinds, pages } = batch;
-        const encoded = await pool.blocks({ kind: 'blocks', gfns, kinds, pages, settings }, signal);
-        return { type: 'blocks', disk, span, encoded, gfns };
+        const { span, ...columns } = batch;
+        const encoded = await pool.blocks({ kind: 'blocks', ...columns, settings }, signal);
+        return { type: 'blocks', disk, span, encoded, gfns: columns.gfns };
       };
       for await (const item of mapOrdered(this.#changed(part, options), pool.workers * 2, encode)) yield item;
     }
@@ -117,6 +118,7 @@ export class DiskHarvest {
     const batches = changedBlocks(harvest.read(signal ? { signal } : {}), {
       digests,
       blocks: Math.ceil(sizeBytes / BLOCK_SIZE),
+      standsOnZeros: stored.kind === 'full',
       gapsAreZero: harvest.kind === 'full' && stored.kind === 'increment',
       over: this.#over.signal,
       onRead: (bytes) => {

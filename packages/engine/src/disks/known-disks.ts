@@ -21,7 +21,7 @@ export async function loadKnownDisks(
   const known = new Map<string, KnownDisk>();
   const moments = new Map(storedDisks(links).map(({ name, moment }) => [name, moment]));
   for (const disk of diskSources(links, { ...options, pool, memory: MEMORY })) {
-    const digests = new BlockDigests();
+    const digests = new BlockDigests(disk.sizeBytes);
     for await (const { offset, bytes } of disk.read()) {
       for (let at = 0; at < bytes.length; at += BLOCK_SIZE) {
         const block = new Uint8Array(BLOCK_SIZE);

@@ -33,6 +33,8 @@ export interface BlocksTask {
   readonly kind: 'blocks';
   readonly gfns: Uint32Array;
   readonly kinds: Uint8Array;
+  readonly masks: Uint8Array;
+  readonly words: Uint8Array<SharedArrayBuffer>;
   readonly pages: Uint8Array<SharedArrayBuffer>;
   readonly settings: EncodeSettings;
 }

@@ -31,8 +31,6 @@ import { wordCounts } from './word-counts.js';
 /** Any codec reads what every one wrote. */
 const READING: EncodeSettings = { compressor: 'zstd' };
 
-const NOTHING = new Uint8Array(0);
-
 /** Where this thread lays batches out: fresh megabytes for each would cost more, in page faults, than to fill them. */
 let columns: Uint8Array | undefined;
 
@@ -57,9 +55,9 @@ async function encode(task: EncodeTask): Promise<EncodeResult> {
   return { encoded, gfns: batch.gfns, kinds: batch.kinds, wordCounts: wordCounts(batch) };
 }
 
-async function encodeBlocks({ gfns, kinds, pages, settings }: BlocksTask): Promise<EncodedBatch> {
+async function encodeBlocks({ kind: _, settings, ...batch }: BlocksTask): Promise<EncodedBatch> {
   const codec = await codecFor(settings);
-  return codec.encode({ gfns, kinds, masks: NOTHING, words: NOTHING, pages });
+  return codec.encode(batch);
 }
 
 async function apply({ encoded, target }: ApplyTask): Promise<ApplyResult[]> {
