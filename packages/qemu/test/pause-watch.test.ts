@@ -7,6 +7,7 @@ import { completed, PauseWatch } from '../src/session/pause.js';
 function fake() {
   const listeners = new Set<(event: QmpEvent) => void>();
   const told: string[] = [];
+  let status = 'running';
   const qmp = {
     closed: new AbortController().signal,
     onEvent: (listener: (event: QmpEvent) => void) => {
@@ -15,15 +16,17 @@ function fake() {
     },
     execute: async (command: string) => {
       told.push(command);
-      return {};
+      return { status, running: status === 'running' };
     },
   } as unknown as QmpClient;
   const say = (name: string, atMs: number, data: QmpEvent['data'] = {}): void =>
     listeners.forEach((listener) => listener({ name, atMs, data }));
   const pauses = new PauseWatch(qmp);
   pauses.watch();
-  return { qmp, pauses, say, told };
+  return { qmp, pauses, say, told, becomes: (state: string) => (status = state) };
 }
+
+const turn = async (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test('a checkpoint as it should be undoes nothing', () => {
   const { pauses, say, told } = fake();
@@ -59,6 +62,38 @@ test.each<[string, (say: ReturnType<typeof fake>['say']) => void, string]>([
   expect(pauses.nameOf('paused')).toBe(state);
   say('RESUME', 120);
   expect(pauses.nameOf('paused')).toBe('paused');
+});
+
+test('whoever waits for the stop is told of the next one, and once', async () => {
+  const { pauses, say } = fake();
+  say('STOP', 99);
+  let stopped = 0;
+  void pauses.stops().then(() => stopped++);
+  await turn();
+  expect(stopped).toBe(0);
+  for (const at of [101, 103]) say('STOP', at);
+  await turn();
+  expect(stopped).toBe(1);
+});
+
+test.each<[string, readonly string[], string, boolean]>([
+  ['for QEMU alone', ['STOP', 'RESUME'], 'running', true],
+  ['for its operator, too, right after', ['STOP', 'RESUME', 'STOP'], 'paused', true],
+  [
+    'for its operator, who let it run again before QEMU stopped it',
+    ['STOP', 'RESUME', 'STOP'],
+    'colo',
+    false,
+  ],
+  ['for both so, and runs again', ['STOP', 'RESUME', 'STOP', 'RESUME'], 'running', false],
+  ['for both so, and once more', ['STOP', 'RESUME', 'STOP', 'RESUME', 'STOP'], 'paused', false],
+  ['before anybody looked', ['RESUME'], 'running', true],
+])('a guest that stood %s (%j, then %s) did without a break: %s', async (_how, events, status, expected) => {
+  const { pauses, say, becomes } = fake();
+  pauses.enter(100);
+  events.forEach((name, index) => say(name, 101 + index));
+  becomes(status);
+  expect(await pauses.unbroken(new AbortController().signal)).toBe(expected);
 });
 
 test('a panic that stops nothing is none of ours', () => {

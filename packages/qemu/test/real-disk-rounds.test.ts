@@ -33,7 +33,16 @@ describe.skipIf(withoutQemu)('disks of a QEMU without a guest', () => {
     let durable = 0;
     for (let round = 0; round < ROUNDS; round++) {
       await bench.writeSome(draw);
-      await bench.freeze(draw(20) === 0);
+      await bench.prepare(draw(20) === 0);
+      if (draw(2) === 0) {
+        await bench.disks.record();
+        await bench.writeSome(draw);
+      }
+      if (draw(12) === 0) {
+        await bench.disks.forgo();
+        continue;
+      }
+      await bench.disks.freeze();
       const then = await bench.contents();
       await bench.writeSome(draw);
       const outcome = draw(10);
@@ -125,9 +134,13 @@ class Workbench {
     return new Workbench(guest, images, disks, folder);
   }
 
-  async freeze(full = false): Promise<void> {
-    await this.disks.prepare({ full }, new AbortController().signal);
+  async freeze(): Promise<void> {
+    await this.prepare();
     await this.disks.freeze();
+  }
+
+  async prepare(full = false): Promise<void> {
+    await this.disks.prepare({ full }, new AbortController().signal);
   }
 
   harvest(): Harvest {

@@ -22,35 +22,39 @@ const found = withoutQemu === undefined ? await testedQemus() : [];
 const qemus = found.filter((_, index) => index === 0 || index === found.length - 1);
 
 describe.each(qemus)('disks of a later attachment, on QEMU $version', (qemu) => {
-  test.each(['committed', 'rolled back', 'left open', 'left open, though it is stored', 'not taken'])(
-    'are brought from the moment that is held, with the last capture %s',
-    async (last) => {
-      const bench = await Bench.open(qemu);
-      const first = bench.attach();
-      let held = await bench.take(first);
+  test.each([
+    ...['committed', 'rolled back', 'not taken', 'left before its pause'],
+    ...['left open', 'left open, and read', 'left open, though it is stored'],
+  ])('are brought from the moment that is held, with the last capture %s', async (last) => {
+    const bench = await Bench.open(qemu);
+    const first = bench.attach();
+    let held = await bench.take(first);
+    await bench.writes();
+    if (last !== 'committed' && last !== 'not taken') await bench.prepare(first);
+    if (last === 'left before its pause') await first.record();
+    else if (last !== 'committed' && last !== 'not taken') await first.freeze();
+    if (last.startsWith('left')) {
+      const now = await bench.content();
+      if (last.endsWith('stored')) held = bench.momentOf(first, now);
       await bench.writes();
-      if (last !== 'committed' && last !== 'not taken') await bench.freeze(first);
-      if (last.startsWith('left')) {
-        if (last.endsWith('stored')) held = bench.momentOf(first, await bench.content());
-        await bench.writes();
-        // As the guard does when we are killed.
-        await sweepDisks(bench.guest.monitor, { keepBitmaps: true });
-      } else {
-        await bench.writes();
-        if (last === 'rolled back') await first.settle(false);
-        await bench.writes();
-        await first.end();
-        if (last === 'not taken') await bench.attach().end();
-      }
+      if (last.endsWith('read')) await bench.isRead(first, now);
+      // As the guard does when we are killed.
+      await sweepDisks(bench.guest.monitor, { keepBitmaps: true });
+    } else {
       await bench.writes();
-      const later = bench.attach();
-      expect(await bench.take(later, held)).toMatchObject({ kind: 'increment', notes: [] });
+      if (last === 'rolled back') await first.settle(false);
       await bench.writes();
-      expect(await bench.take(later)).toMatchObject({ kind: 'increment', notes: [] });
-      await later.end();
-      expect(await bench.bitmaps()).toHaveLength(1);
-    },
-  );
+      await first.end();
+      if (last === 'not taken') await bench.attach().end();
+    }
+    await bench.writes();
+    const later = bench.attach();
+    expect(await bench.take(later, held)).toMatchObject({ kind: 'increment', notes: [] });
+    await bench.writes();
+    expect(await bench.take(later)).toMatchObject({ kind: 'increment', notes: [] });
+    await later.end();
+    expect(await bench.bitmaps()).toHaveLength(1);
+  });
 
   test('are brought in full where what QEMU has noted is not to be trusted', async () => {
     let bench = await Bench.open(qemu);
@@ -208,9 +212,13 @@ class Bench {
     return new Disks(this.guest.monitor, settings);
   }
 
-  async freeze(disks: Disks, held?: Taken): Promise<void> {
+  async prepare(disks: Disks, held?: Taken): Promise<void> {
     const moments = held && new Map([['disk', held.moment]]);
     await disks.prepare({ full: false, moments }, new AbortController().signal);
+  }
+
+  async freeze(disks: Disks, held?: Taken): Promise<void> {
+    await this.prepare(disks, held);
     await disks.freeze();
   }
 

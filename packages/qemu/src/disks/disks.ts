@@ -33,9 +33,6 @@ export interface PrepareOptions {
   readonly moments?: ReadonlyMap<string, string> | undefined;
 }
 
-/** How long QEMU may take for what is done within the pause, milliseconds: then the guest goes on without. */
-const FREEZE_MS = 2000;
-
 /** What is known of a disk since the last committed capture. */
 interface Known {
   readonly node: string;
@@ -51,6 +48,8 @@ export class Disks {
   private readonly attachment = randomBytes(3).toString('hex');
   private readonly known = new Map<string, Known>();
   private snapshots: readonly DiskSnapshot[] = [];
+  /** Whether the bitmaps that begin with this capture note already. */
+  private recording = false;
   private captures = 0;
   private tookOver = false;
   /** Of the captures before, to be told with the next. */
@@ -76,6 +75,7 @@ export class Disks {
     const moved = await this.forgetMoved(found);
     this.notes = [...this.left.splice(0), ...moved, ...(await this.takeOver(found, moments))];
     this.captures++;
+    this.recording = false;
     this.snapshots = found.map((disk, index) => {
       const known = this.known.get(disk.device);
       // What a disk that grew holds in its new part may be older than that, and is in no bitmap.
@@ -96,13 +96,25 @@ export class Disks {
     }
   }
 
-  /** The moment of the snapshots: called while the guest stands. All that has to be said is on its way at once. */
-  async freeze(): Promise<void> {
-    const options = { timeoutMs: FREEZE_MS };
-    const actions = this.snapshots.flatMap((snapshot) => snapshot.bitmapActions());
+  /**
+   * Has QEMU note what is written from now on: called right before the pause, in which it need not be done then. What
+   * is written in between comes with the next capture as well.
+   */
+  async record(signal?: AbortSignal): Promise<void> {
+    const actions = this.snapshots.map((snapshot) => snapshot.record());
+    this.recording = true;
+    if (actions.length > 0) await this.qmp.execute('transaction', { actions }, { signal });
+  }
+
+  /**
+   * The moment of the snapshots: called while the guest stands, as disk after disk is of one moment only then. All that
+   * has to be said is on its way at once, and as little as can be: QEMU reads each command byte by byte. `signal`: the
+   * guest goes on without.
+   */
+  async freeze(signal?: AbortSignal): Promise<void> {
     const calls = [
-      ...(actions.length > 0 ? [this.qmp.execute('transaction', { actions }, options)] : []),
-      ...this.snapshots.map((snapshot) => snapshot.insert(options)),
+      ...(this.recording ? [] : [this.record(signal)]),
+      ...this.snapshots.map((snapshot) => snapshot.insert({ signal })),
     ];
     const failed = (await Promise.allSettled(calls)).find(({ status }) => status === 'rejected');
     if (failed?.status !== 'rejected') return;
@@ -139,7 +151,7 @@ export class Disks {
   async forgo(): Promise<void> {
     const { snapshots } = this;
     this.snapshots = [];
-    for (const snapshot of snapshots) await snapshot.remove();
+    for (const snapshot of snapshots) await snapshot.forgo();
   }
 
   /** After a capture that failed: nothing of it is known, so that all is removed, and the next one takes all. */

@@ -38,6 +38,7 @@ export class DiskSnapshot {
   private readonly moment = newMoment();
   /** That begins at the pause. */
   private readonly bitmap: string;
+  private recording = false;
   private opened = false;
   /** The node that somebody has put on the filter, which therefore stays. */
   held: string | undefined;
@@ -83,14 +84,14 @@ export class DiskSnapshot {
     });
   }
 
-  /** For one transaction of all disks: from now on another bitmap notes what is written. */
-  bitmapActions(): Json[] {
+  /**
+   * For one transaction of all disks: from now on another bitmap notes what is written, too. The one before notes on
+   * until it is read: both may have more than was written between two pauses, as the content read is the pause's.
+   */
+  record(): Json {
     const { node, bitmap: name } = this;
-    const granularity = granularityOf(this.of.disk);
-    const add = { type: 'block-dirty-bitmap-add', data: { node, name, granularity } };
-    const { before } = this.of;
-    if (before === undefined) return [add];
-    return [add, { type: 'block-dirty-bitmap-disable', data: { node, name: before } }];
+    this.recording = true;
+    return { type: 'block-dirty-bitmap-add', data: { node, name, granularity: granularityOf(this.of.disk) } };
   }
 
   /** Puts the filter before the disk: the point in time, as the guest stands. */
@@ -125,8 +126,14 @@ export class DiskSnapshot {
     return durable ? this.commit() : this.rollback();
   }
 
+  /** Removes what was made ready for a pause that did not come. */
+  async forgo(): Promise<void> {
+    await this.remove();
+    if (this.recording) await this.removeBitmap(this.bitmap);
+  }
+
   /** Removes what `prepare` made; the filter must not stand before the disk. */
-  async remove(): Promise<void> {
+  private async remove(): Promise<void> {
     this.held = await removeFilter(this.qmp, this.names);
   }
 
@@ -163,6 +170,8 @@ export class DiskSnapshot {
     this.opened = true;
     const access = { driver: 'snapshot-access', 'node-name': names.access, file: names.filter };
     await this.qmp.execute('blockdev-add', access);
+    // QEMU serves no bitmap that changes.
+    if (bitmap !== undefined) await this.qmp.execute('block-dirty-bitmap-disable', { node, name: bitmap });
     await this.serve(names.export, names.access, bitmap === undefined ? [] : [{ node, name: bitmap }]);
     if (tears && bitmap === undefined) await this.serve(names.copied, names.fleece, []);
     const torn = tears ? names.copied : undefined;

@@ -74,7 +74,8 @@ export class PauseWatch {
   private readonly remove: () => void;
   /** What somebody else made of the guest since QEMU was asked whether it runs. */
   private foreign: string | undefined;
-  private stops = 0;
+  private stopped = 0;
+  private onStop: (() => void) | undefined;
   /** Why COLO has ended since `begin`. */
   private ended: string | undefined;
   private asking = false;
@@ -84,7 +85,7 @@ export class PauseWatch {
   constructor(private readonly qmp: QmpClient) {
     this.remove = qmp.onEvent(({ name, atMs, data }) => {
       const other = OTHERS[name];
-      if (name === 'STOP') this.stopped(atMs);
+      if (name === 'STOP') this.hasStopped(atMs);
       else if (name === 'RESUME') this.hasResumed(atMs);
       else if (name === 'COLO_EXIT')
         this.coloEnded(data['reason'] === 'request' ? 'on request' : 'after an error');
@@ -101,7 +102,7 @@ export class PauseWatch {
   /** From here on, what makes the guest stand is remembered: call it before QEMU is asked whether the guest runs. */
   watch(): void {
     this.foreign = undefined;
-    this.stops = 0;
+    this.stopped = 0;
     this.repliedAtMs = Number.POSITIVE_INFINITY;
     this.asking = true;
   }
@@ -111,7 +112,7 @@ export class PauseWatch {
    * somebody has stopped the guest since `watch`.
    */
   enter(nowMs: number): void {
-    if (this.foreign === undefined && this.stops > 0) this.foreign = 'paused';
+    if (this.foreign === undefined && this.stopped > 0) this.foreign = 'paused';
     if (this.foreign !== undefined) throw notRunning(this.foreign);
     this.repliedAtMs = nowMs;
   }
@@ -172,15 +173,36 @@ export class PauseWatch {
     );
   }
 
+  /** Settles at the next STOP from now on, whoever stops the guest, and in no other way. One at a time may wait. */
+  async stops(): Promise<void> {
+    return new Promise((resolve) => (this.onStop = resolve));
+  }
+
+  /**
+   * Call it when a checkpoint is read and its pause over: whether the guest stood, without a break, from the first stop
+   * since `enter` until QEMU resumed it. It did not when somebody stopped it before QEMU did, and let it run again.
+   */
+  async unbroken(signal: AbortSignal): Promise<boolean> {
+    // The events of all that QEMU has done come before the answer.
+    const { running, status } = await this.qmp.execute<{ running: boolean; status: string }>(
+      'query-status',
+      {},
+      { signal },
+    );
+    // A second stop is of no matter that came after the pause: it lasts.
+    return this.stopped < 2 || (this.stopped === 2 && !running && status !== 'colo');
+  }
+
   close(): void {
     this.remove();
   }
 
-  private stopped(atMs: number): void {
+  private hasStopped(atMs: number): void {
     this.stoppedAtMs = atMs;
-    this.stops++;
+    this.stopped++;
+    this.onStop?.();
     // QEMU's own stop is the first after our answer. COLO tells of no second one when it finds the guest stopped.
-    if (this.repliedAtMs !== Number.POSITIVE_INFINITY && (atMs < this.repliedAtMs || this.stops > 1))
+    if (this.repliedAtMs !== Number.POSITIVE_INFINITY && (atMs < this.repliedAtMs || this.stopped > 1))
       this.foreign ??= 'paused';
   }
 

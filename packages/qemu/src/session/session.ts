@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   FitdocError,
   isFitdocError,
@@ -25,9 +24,11 @@ import { openLink, type Link, type StreamWay } from './link.js';
 import { Convergence } from './convergence.js';
 import type { Choice } from './mode.js';
 import { ranFor, stoppedAgain } from './notes.js';
+import { endOrdinary } from './ordinary-end.js';
 import { completed, type Completion, type PauseWatch } from './pause.js';
 import { isMigrating, migrationState, release, type Released } from './release.js';
 import { inTime } from './in-time.js';
+import { ranBetween, whileStanding, whileWritten, type InPause } from './in-pause.js';
 import { lower, raise, type Shield } from './shield.js';
 import { asUnmigratable } from './unmigratable.js';
 
@@ -44,10 +45,8 @@ export interface SessionParts extends Pick<Choice, 'colo' | 'returnPath' | 'ends
   readonly reads?: (socket: number | undefined, awaited: boolean) => void;
 }
 
-/** What has to be done while the guest stands. */
-export type InPause = () => Promise<void>;
-
 const RESUME = 'QEMU did not resume the guest';
+const SILENT = 'QEMU did not say whether the guest runs';
 
 /** One migration out of QEMU to us: a full capture, then, with COLO, increments until it ends. */
 export class Session {
@@ -116,8 +115,8 @@ export class Session {
   }
 
   /**
-   * Takes one capture. `inPause` is called while the guest stands, its memory and devices as they are captured; the
-   * guest goes on once it settles, however it does. After a failure the session is over, and the guest may need
+   * Takes one capture. `inPause` is done while the guest stands, its memory and devices as they are captured; the
+   * guest goes on once that settles, however it does. After a failure the session is over, and the guest may need
    * `end` to run.
    */
   async capture(
@@ -219,7 +218,7 @@ export class Session {
 
   /** Has QEMU resume the guest. Says whether it did; else it has ended its migration where COLO was to begin. */
   private async goOn({ seen, failed }: Completion, signal: AbortSignal, inPause?: InPause): Promise<boolean> {
-    const { pauses, config, colo, returnPath, endsAtColo } = this.parts;
+    const { qmp, pauses, config, colo, returnPath, endsAtColo } = this.parts;
     return withPatience(signal, config.timeoutMs, async (patience) => {
       const resumed = pauses.resumed(patience, endsAtColo).then(() => true);
       // Handled below; without this an earlier failure would leave its rejection unobserved.
@@ -227,11 +226,12 @@ export class Session {
       // With a return path QEMU waits for its end before it awaits our READY.
       if (returnPath) this.channel!.send(RETURN_PATH_SHUT);
       // QEMU stands there, its disks still its own, until it is told that we are ready.
-      if (inPause && (colo || endsAtColo)) await coloBegins(this.parts, signal).then(inPause);
+      if (inPause && (colo || endsAtColo))
+        await coloBegins(this.parts, signal).then(async () => whileStanding(inPause));
       if (colo) this.channel!.send([COLO_READY]);
       // To hang up in place of being ready ends COLO before its first checkpoint.
       else if (endsAtColo) await this.end();
-      else await this.completed(signal, inPause);
+      else await endOrdinary(qmp, config.timeoutMs, signal, inPause);
       const either = colo ? [resumed, failed, seen.then(() => false)] : [resumed, failed];
       return this.timed(Promise.race(either), signal, RESUME);
     });
@@ -252,25 +252,32 @@ export class Session {
     if (!this.asked)
       await this.timed(channel.run({ type: 'request' }, patience), signal, 'QEMU asked for no checkpoint');
     this.asked = true;
+    await inPause?.before?.(patience);
     pauses.enter(nowMs());
     this.asked = false;
     const resumed = pauses.resumed(patience);
-    // What is done within the pause waits for the last byte, so that all is read as it comes.
-    channel.resumed = inPause !== undefined;
+    const stops = pauses.stops();
+    // What is to be done when all is written out waits for the last byte, so that all is read as it comes.
+    channel.resumed = inPause?.still !== undefined;
     // After a failure as well: what is there is then read to its end, which is the stream's.
     const noted = resumed.catch(() => undefined).then(() => (channel.resumed = true));
     const reading = channel.run({ type: 'checkpoint', expectedBytes: this.expectedBytes }, patience, to);
-    // The last word of ours in the pause: the answers to what QEMU has yet to send. It resumes the guest, asking
-    // nobody, as soon as it has written everything.
-    channel.send(inPause ? [COLO_REPLY] : [COLO_REPLY, COLO_RECEIVED, COLO_LOADED]);
+    // The answers to what QEMU has yet to send. With the last of them it resumes the guest, asking nobody, as soon as
+    // it has written everything: that one waits for what is done in the pause, and for nothing else.
+    channel.send(inPause ? [COLO_REPLY, COLO_RECEIVED] : [COLO_REPLY, COLO_RECEIVED, COLO_LOADED]);
+    const done = inPause && whileWritten(inPause, stops, reading).finally(() => channel.send([COLO_LOADED]));
+    // It surfaces below, after a failure that it may only follow from.
+    done?.catch(() => undefined);
     const {
       devices,
       times,
       bytes = 0,
     } = await this.timed(reading, signal, 'QEMU did not send its checkpoint');
-    if (inPause) await inPause().finally(() => channel.send([COLO_RECEIVED, COLO_LOADED]));
+    await done;
     await noted;
     await this.timed(resumed, signal, RESUME);
+    if (inPause?.standing && !(await this.timed(pauses.unbroken(patience), signal, SILENT)))
+      throw ranBetween();
     // A guest that calmed down is believed only slowly.
     this.expectedBytes = Math.max(bytes, this.expectedBytes * 0.9);
     const stopped = pauses.undone();
@@ -315,19 +322,6 @@ export class Session {
   private async timed<Value>(call: Promise<Value>, signal: AbortSignal, what: string): Promise<Value> {
     const { qmp, config } = this.parts;
     return inTime(call, { signal, gone: qmp.closed, timeoutMs: config.timeoutMs }, what);
-  }
-
-  /** Waits for an ordinary migration's end and starts the guest again, which QEMU takes for moved away. */
-  private async completed(signal: AbortSignal, inPause?: InPause): Promise<void> {
-    const { qmp, config } = this.parts;
-    const deadline = performance.now() + config.timeoutMs;
-    while (isMigrating(await migrationState(qmp, signal)) && performance.now() < deadline) await sleep(1);
-    try {
-      // One that failed stands no more.
-      if (inPause && (await migrationState(qmp, signal)).guest === 'postmigrate') await inPause();
-    } finally {
-      await release(qmp);
-    }
   }
 
   private async connected(signal: AbortSignal): Promise<StreamChannel> {
