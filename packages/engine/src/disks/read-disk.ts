@@ -8,8 +8,10 @@ import {
 import { extentsOf } from '../read/extents.js';
 import type { OpenLink } from '../read/replay.js';
 import { windows } from '../read/windows.js';
-import type { WorkerCalls } from '../workers/pool.js';
+import type { UnitFile } from '../read/units/rebuild.js';
+import type { WorkerCalls, WorkerPool } from '../workers/pool.js';
 import { storedDisks, wholeDisk, type DiskLinks } from './disk-links.js';
+import { writeDisk } from './write-disk.js';
 
 /** Bytes of memory that reading a disk may take, where nobody says otherwise. */
 const READ_MEMORY = 256 * 2 ** 20;
@@ -40,6 +42,24 @@ export async function* readDisk(
     }
   }
   progress(disk.sizeBytes);
+}
+
+/** A disk that can be written without that it is handed out; see `writeDisk`. */
+export interface SelfWritingDisk extends DiskSource {
+  writeTo(file: UnitFile, options?: CallOptions): Promise<number | undefined>;
+}
+
+/** The disks of a chain's last checkpoint, to be read, and to be written by all of the pool. */
+export function writableDisks(
+  links: readonly OpenLink[],
+  options: DiskReadOptions & { readonly pool: WorkerPool },
+): SelfWritingDisk[] {
+  const { memory = READ_MEMORY } = options;
+  return diskSources(links, options).map((disk) => ({
+    ...disk,
+    writeTo: async (file, call = {}) =>
+      writeDisk(wholeDisk(links, disk.name), file, { ...options, ...call, memory: memory / 2 }),
+  }));
 }
 
 /** The disks of a chain's last checkpoint, to be read. */

@@ -1,4 +1,7 @@
-import type { DiskSource } from '@fitdoc/interface';
+import type { FileHandle } from 'node:fs/promises';
+import type { CallOptions, DiskSource } from '@fitdoc/interface';
+import type { SelfWritingDisk } from '../disks/read-disk.js';
+import { DirectFile } from './direct-file.js';
 import { WriteBehind, writeWhole, type OutputOptions } from './partial-file.js';
 
 export interface DiskReport {
@@ -15,26 +18,47 @@ export interface DiskReport {
  * where the file is there and may not be replaced, STORE_FULL, STORE_DENIED.
  */
 export async function exportDisk(
-  disk: DiskSource,
+  disk: DiskSource | SelfWritingDisk,
   file: string,
   options: OutputOptions = {},
 ): Promise<DiskReport> {
-  const { signal, onProgress } = options;
-  let written = 0;
+  let written: number | undefined;
   await writeWhole(file, options, async (handle) => {
     await handle.truncate(disk.sizeBytes);
-    const behind = new WriteBehind(handle);
-    try {
-      for await (const { offset, bytes } of disk.read({
-        ...(signal && { signal }),
-        ...(onProgress && { onProgress }),
-      })) {
-        await behind.write(bytes, offset);
-        written += bytes.length;
-      }
-    } finally {
-      await behind.finish();
-    }
+    if ('writeTo' in disk) written = await writeItself(disk, handle, options);
+    written ??= await writeExtents(disk, handle, options);
   });
-  return { disk: disk.name, file, bytes: disk.sizeBytes, written };
+  return { disk: disk.name, file, bytes: disk.sizeBytes, written: written ?? 0 };
+}
+
+async function writeItself(
+  disk: SelfWritingDisk,
+  handle: FileHandle,
+  options: CallOptions,
+): Promise<number | undefined> {
+  const direct = await DirectFile.of(handle);
+  try {
+    return await disk.writeTo(direct, options);
+  } finally {
+    await direct.close();
+  }
+}
+
+async function writeExtents(
+  disk: DiskSource,
+  handle: FileHandle,
+  { signal, onProgress }: CallOptions,
+): Promise<number> {
+  let written = 0;
+  const behind = new WriteBehind(handle);
+  const reading = disk.read({ ...(signal && { signal }), ...(onProgress && { onProgress }) });
+  try {
+    for await (const { offset, bytes } of reading) {
+      await behind.write(bytes, offset);
+      written += bytes.length;
+    }
+  } finally {
+    await behind.finish();
+  }
+  return written;
 }

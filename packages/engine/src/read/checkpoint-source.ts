@@ -13,7 +13,7 @@ import {
 } from '@fitdoc/interface';
 import type { CheckpointEntry, Repository } from '@fitdoc/repository';
 import { randomDisk, type RandomDisk } from '../disks/random-disk.js';
-import { diskSources } from '../disks/read-disk.js';
+import { writableDisks } from '../disks/read-disk.js';
 import { readDeviceState } from './device-state.js';
 import type { Engine } from '../engine.js';
 import { extentsOf } from './extents.js';
@@ -57,7 +57,7 @@ export class CheckpointSource implements RestoreSource {
     this.#options = options;
     const { signal, memory } = options;
     const limits = { ...(signal && { signal }), ...(memory !== undefined && { memory }) };
-    this.disks = diskSources(links, { pool: engine.pool, ...limits });
+    this.disks = writableDisks(links, { pool: engine.pool, ...limits });
   }
 
   /**

@@ -3,7 +3,8 @@ import { MASK_SIZE, PAGE_SIZE, WORD_SIZE, type CallOptions } from '@fitdoc/inter
 import { Layer } from '../../workers/layer.js';
 import { mapOrdered } from '../../workers/ordered.js';
 import type { WorkerPool } from '../../workers/pool.js';
-import type { OpenLink } from '../replay.js';
+import { nameObject } from '../name-object.js';
+import type { OpenLink, PageLink } from '../replay.js';
 
 /** The increments of a chain, decoded. */
 export interface Layers {
@@ -32,25 +33,34 @@ export function layerBytes(increments: readonly OpenLink[]): number {
   }, 0);
 }
 
+/** The same of blocks, which are whole, and so no more than this. */
+export function blockLayerBytes(increments: readonly PageLink[]): number {
+  const blocks = increments.flatMap(({ reader }) => reader.batches.map((batch) => batch.pages));
+  return blocks.reduce((sum, count) => sum + count * (PAGE_SIZE + ENTRY_BYTES), 0);
+}
+
 /** Encoded bytes that one worker decodes at a time: batches of small increments are many. */
 const TASK_BYTES = 1 << 20;
 
 interface Part {
-  readonly link: OpenLink;
+  readonly link: PageLink;
   readonly batch: number;
 }
 
 /** Reads and decodes all batches of the increments, each once. */
 export async function decodeLayers(
-  increments: readonly OpenLink[],
+  increments: readonly PageLink[],
   pages: number,
   pool: WorkerPool,
   { signal }: CallOptions,
 ): Promise<Layers> {
   const touched = new DirtyBitmap(pages);
   const decode = async (parts: readonly Part[]): Promise<readonly SharedArrayBuffer[]> => {
-    const encoded = await Promise.all(parts.map(({ link, batch }) => link.reader.readEncodedBatch(batch)));
-    return pool.layers({ kind: 'layers', encoded }, signal);
+    const entries = parts.map(({ link }) => link.entry);
+    const encoded = await Promise.all(
+      parts.map(({ link, batch }) => link.reader.readEncodedBatch(batch).catch(nameObject([link.entry]))),
+    );
+    return pool.layers({ kind: 'layers', encoded }, signal).catch(nameObject(entries));
   };
   const layers: DecodedLayer[] = [];
   for await (const memories of mapOrdered(tasks(increments), pool.workers * 2, decode)) {
@@ -64,7 +74,7 @@ export async function decodeLayers(
   return { layers, gfns: gfns.subarray(0, scanPages(touched, gfns).written) };
 }
 
-function* tasks(increments: readonly OpenLink[]): Generator<Part[]> {
+function* tasks(increments: readonly PageLink[]): Generator<Part[]> {
   let parts: Part[] = [];
   let bytes = 0;
   for (const link of increments) {

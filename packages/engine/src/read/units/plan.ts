@@ -1,6 +1,6 @@
 import type { PageRun } from '@fitdoc/interface';
 import { MAX_BATCH_PAGES } from '@fitdoc/interface';
-import type { OpenLink } from '../replay.js';
+import type { PageLink } from '../replay.js';
 
 /** A part of the guest's memory that one worker rebuilds at a time. */
 export interface Unit {
@@ -15,7 +15,7 @@ export interface Unit {
  * Cuts `run` so that every unit needs one batch of the base and holds at most 2048 pages: those of the batch,
  * and at most 1024 of `layered` (ascending), which are pages that layers have.
  */
-export function* planUnits(base: OpenLink, layered: Uint32Array, run: PageRun): Generator<Unit> {
+export function* planUnits(base: PageLink, layered: Uint32Array, run: PageRun): Generator<Unit> {
   const end = run.start + run.count;
   const { batches } = base.reader;
   let at = run.start;

@@ -9,7 +9,8 @@ import { mapOrdered } from '../../workers/ordered.js';
 import type { WorkerPool } from '../../workers/pool.js';
 import { UNIT_PAGES } from '../../workers/rebuild.js';
 import type { RebuildResult } from '../../workers/tasks.js';
-import type { OpenLink } from '../replay.js';
+import { nameObject } from '../name-object.js';
+import type { OpenLink, PageLink } from '../replay.js';
 import { decodeLayers, layerBytes, type Layers } from './layers.js';
 import { planUnits, type Unit } from './plan.js';
 
@@ -38,18 +39,18 @@ export function fitsUnits(links: readonly OpenLink[], bytes: number): boolean {
  * of the base is decoded, the increments are laid over it, and what comes out is at once handed on.
  */
 export class Units {
-  readonly #base: OpenLink;
+  readonly #base: PageLink;
   readonly #layers: Layers;
   readonly #options: RebuildOptions;
 
-  private constructor(base: OpenLink, layers: Layers, options: RebuildOptions) {
+  private constructor(base: PageLink, layers: Layers, options: RebuildOptions) {
     this.#base = base;
     this.#layers = layers;
     this.#options = options;
   }
 
   /** Reads the increments of a chain, base first. Errors: FORMAT_*, CODEC_*, STORE_*. */
-  static async open(links: readonly [OpenLink, ...OpenLink[]], options: RebuildOptions): Promise<Units> {
+  static async open(links: readonly [PageLink, ...PageLink[]], options: RebuildOptions): Promise<Units> {
     const [base, ...increments] = links;
     return new Units(base, await decodeLayers(increments, options.pages, options.pool, options), options);
   }
@@ -94,7 +95,9 @@ export class Units {
   async #rebuild(unit: Unit, memory: SharedArrayBuffer): Promise<Rebuilt> {
     const { pool, signal } = this.#options;
     const { start, end, batch } = unit;
-    const base = batch === undefined ? undefined : await this.#base.reader.readEncodedBatch(batch);
+    const { entry, reader } = this.#base;
+    const base =
+      batch === undefined ? undefined : await reader.readEncodedBatch(batch).catch(nameObject([entry]));
     const layers = this.#layers.layers
       .filter(({ firstGfn, lastGfn }) => firstGfn < end && lastGfn >= start)
       .map((layer) => layer.memory);
