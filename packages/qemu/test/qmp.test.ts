@@ -61,6 +61,18 @@ test('connects, learns the version and runs commands', async () => {
   client.close();
 });
 
+test('sends no more than a command takes: QEMU reads it a byte at a time', async () => {
+  const lines: string[] = [];
+  await serve((command) => {
+    lines.push(JSON.stringify(command));
+    return { return: {} };
+  });
+  const { client } = await connectSocket(path);
+  await client.execute('query-x');
+  expect(lines).toEqual(['{"execute":"query-x","id":2}']);
+  client.close();
+});
+
 test('hears the last word of a QEMU that ends while it is written to', async () => {
   await serve(() => undefined);
   const { client } = await connectSocket(path);

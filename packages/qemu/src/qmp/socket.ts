@@ -117,7 +117,9 @@ class SocketTransport implements QmpTransport {
 
   async send({ id, command, arguments: args, outOfBand, descriptor, wanted }: QmpRequest): Promise<void> {
     const how = outOfBand && this.outOfBand ? 'exec-oob' : 'execute';
-    const text = `${JSON.stringify({ [how]: command, arguments: args, id })}\r\n`;
+    // QEMU reads its monitor a byte at a time: what it can do without is left out.
+    const given = Object.keys(args).length > 0 ? { arguments: args } : {};
+    const text = `${JSON.stringify({ [how]: command, ...given, id })}\n`;
     if (descriptor === undefined) this.writer.write(text);
     else await writeWithDescriptor(this.writer, text, descriptor, wanted);
   }
