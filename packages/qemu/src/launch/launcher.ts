@@ -45,7 +45,7 @@ async function launch(info: MachineInfo, options: LaunchOptions): Promise<Launch
 async function whenListening({ qmp }: Composed, { pid }: KeptProcess, signal?: AbortSignal): Promise<void> {
   while (!(await isListening(qmp, pid))) {
     if (signal?.aborted) throw abortError(signal);
-    if (!(await isAlive(pid))) throw new Error('it ended at once');
+    if (!isAlive(pid)) throw new Error('it ended at once');
     await sleep(LOOK_MS);
   }
 }

@@ -141,7 +141,7 @@ export class StartedQemu implements Launched {
   }
 
   async #checkAlive(): Promise<void> {
-    if (this.gone.aborted || (await isAlive(this.pid))) return;
+    if (this.gone.aborted || isAlive(this.pid)) return;
     clearInterval(this.#watch);
     const said = (await this.#kept.log()).trim().split('\n').slice(-3).join('\n');
     this.#ending.abort(
