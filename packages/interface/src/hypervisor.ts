@@ -244,6 +244,11 @@ export interface RestoreOptions extends CallOptions {
    * CONFIG_INVALID where the adapter cannot.
    */
   readonly memoryFile?: string;
+  /**
+   * The same object for targets that one command started, but for their identity, and that this source is restored to
+   * in the same way: what is asked of one of them, and read for it, may serve all. An adapter need not heed it.
+   */
+  readonly alike?: object;
   /** For a guest that runs before its memory is there: pages to send before others, the most urgent first. */
   readonly first?: readonly PageRun[];
   /**

@@ -2,6 +2,10 @@ import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { RestoreSource } from '@fitdoc/interface';
+import type { Door } from '../src/door.js';
+import { qemuHypervisor } from '../src/hypervisor.js';
+import { socketDoor } from '../src/qmp/socket-door.js';
 import { hypervisor } from './support/hypervisor.js';
 import { restoreToFile, writeRamFile } from '../src/restore/file.js';
 import type { KeptCheckpoint } from './support/oracle.js';
@@ -48,6 +52,24 @@ async function checkpointed(
   return { guest, kept, kinds };
 }
 
+/** A door that tells of each command that goes through it. */
+function listening(tell: (command: string) => void): Door {
+  const sockets = socketDoor('kvm');
+  return {
+    ...sockets,
+    connect: async (path, options) => {
+      const connected = await sockets.connect(path, options);
+      const { client } = connected;
+      const execute = client.execute.bind(client);
+      client.execute = async (command, ...rest) => {
+        tell(command);
+        return execute(command, ...rest);
+      };
+      return connected;
+    },
+  };
+}
+
 describe.skipIf(withoutQemu)('a restore', () => {
   test('goes through a file that QEMU reads by itself', async () => {
     const { guest, kept } = await checkpointed();
@@ -83,6 +105,40 @@ describe.skipIf(withoutQemu)('a restore', () => {
     await expect(hypervisor.restore(plain.qmpPath, kept, { config: { ramFile } })).rejects.toMatchObject({
       code: 'MACHINE_INCOMPATIBLE',
     });
+  }, 300_000);
+
+  test('into targets that are alike examines one, and reads what all are sent once', async () => {
+    const { guest, kept } = await checkpointed();
+    const ramFile = join(directory, 'ram');
+    await writeRamFile(kept, ramFile);
+    const size = guest.options.memoryKib ?? 64 * 1024;
+    const backend = `memory-backend-file,id=pc.ram,size=${size}K,mem-path=${ramFile},share=off`;
+    const mapped = { machine: 'pc,memory-backend=pc.ram', extraArgs: ['-object', backend] };
+    const targets = await Promise.all(Array.from({ length: 3 }, () => twin(guest, mapped)));
+    let reads = 0;
+    const source: RestoreSource = {
+      ...{ info: kept.info, deviceState: kept.deviceState },
+      pages: (options) => {
+        reads++;
+        return kept.pages(options);
+      },
+    };
+    const asked: string[] = [];
+    const alike = {};
+    const restoring = qemuHypervisor(listening((command) => asked.push(command)));
+    const reports = await Promise.all(
+      targets.map((target) => restoring.restore(target.qmpPath, source, { config: { ramFile }, alike })),
+    );
+    expect(reads).toBe(1);
+    expect(asked.filter((command) => command === 'x-query-ramblock')).toHaveLength(1);
+    expect(asked.filter((command) => command === 'migrate-incoming')).toHaveLength(3);
+    expect(new Set(reports.map(({ pages, notes }) => JSON.stringify([pages, notes]))).size).toBe(1);
+    for (const target of targets) await proveTwin(guest, target);
+    const plain = await Promise.all([twin(guest), twin(guest)]);
+    const refused = { code: 'MACHINE_INCOMPATIBLE' };
+    const options = { config: { ramFile }, alike: {} };
+    for (const { qmpPath } of plain)
+      await expect(restoring.restore(qmpPath, source, options)).rejects.toMatchObject(refused);
   }, 300_000);
 
   test('names what differs before anything is touched, and then still works', async () => {

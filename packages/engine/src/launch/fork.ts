@@ -58,7 +58,8 @@ const AT_ONCE = 10;
 
 /**
  * Starts machines from one checkpoint that share the memory that they do not write. Each has a name, a UUID and a
- * generation of its own, writes its disks to overlays, and runs with its network down. On failure none is left.
+ * generation of its own, writes its disks to overlays, and runs with its network down. None runs before all can: what
+ * runs takes processors from those that are being started. On failure none is left.
  * Errors: ARGUMENT_INVALID, those of Launcher.launch, of reading and of Hypervisor.restore.
  */
 export async function fork(engine: Engine, request: ForkRequest, options: ReadOptions = {}): Promise<Forked> {
@@ -74,23 +75,33 @@ export async function fork(engine: Engine, request: ForkRequest, options: ReadOp
     const images = isWhole(request.changed ?? [])
       ? []
       : await diskImages(source.disks, path.join(request.directory, 'disks'), options);
-    const forks: Fork[] = [];
+    const ready: Ready[] = [];
     const notes = new Set<string>();
     const one = new Forker(request, source, { file, images }, notes);
     try {
       await inTurns(count, AT_ONCE, async (index) => {
-        forks.push(await one.start(index + (request.from ?? 1), call));
-        tell(options.onProgress, forks.length, count);
+        ready.push(await one.prepare(index + (request.from ?? 1), call));
+        tell(options.onProgress, ready.length, count);
       });
+      const forks = await Promise.all(ready.map((each) => each.run(call)));
+      return { forks: forks.sort((a, b) => a.number - b.number), memoryFile: file, made, notes: [...notes] };
     } catch (error) {
-      await Promise.all(forks.map(({ launched }) => launched.end()));
+      await Promise.all(ready.map(({ launched }) => launched.end()));
       throw error;
     }
-    return { forks: forks.sort((a, b) => a.number - b.number), memoryFile: file, made, notes: [...notes] };
   });
 }
 
+/** A fork that stands where the checkpoint was taken. */
+interface Ready {
+  readonly launched: Launched;
+  run(call: CallOptions): Promise<Fork>;
+}
+
 class Forker {
+  /** What they are to the adapter, unless each is told something of its own. */
+  readonly #alike: { readonly alike?: object };
+
   constructor(
     private readonly request: ForkRequest,
     private readonly source: CheckpointSource,
@@ -99,9 +110,12 @@ class Forker {
       readonly images: Awaited<ReturnType<typeof diskImages>>;
     },
     private readonly notes: Set<string>,
-  ) {}
+  ) {
+    const differ = request.changed?.some((word) => /\{(n|name)\}/.test(word)) ?? false;
+    this.#alike = differ ? {} : { alike: this };
+  }
 
-  async start(number: number, call: CallOptions): Promise<Fork> {
+  async prepare(number: number, call: CallOptions): Promise<Ready> {
     const { hypervisor, directory, entry, changed = [] } = this.request;
     const { info } = this.source;
     const name = `${this.request.name ?? info.name}-${number}`;
@@ -124,13 +138,16 @@ class Forker {
     });
     try {
       const report = await hypervisor.restore(launched.location, this.source, {
-        ...call,
+        ...{ ...call, ...this.#alike },
         memoryFile: this.files.file,
       });
       for (const note of report.notes) this.notes.add(note);
       const cards = await launched.setLinks(false, call);
-      await launched.run(call);
-      return { number, name, uuid, launched, cards, runningMs: performance.now() - begun };
+      const run = async (more: CallOptions): Promise<Fork> => {
+        await launched.run(more);
+        return { number, name, uuid, launched, cards, runningMs: performance.now() - begun };
+      };
+      return { launched, run };
     } catch (error) {
       await launched.end();
       throw error;

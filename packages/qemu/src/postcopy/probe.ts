@@ -116,7 +116,7 @@ async function refused(qmp: QmpClient, settings: MigrationSettings): Promise<str
   try {
     await setCapabilities(qmp, settings.capabilities, [POSTCOPY]);
   } catch (error) {
-    await restoreCapabilities(qmp, settings);
+    await restoreCapabilities(qmp, settings.capabilities);
     if (!isFitdocError(error, 'PROTOCOL_ERROR')) throw error;
     const { description } = error.details;
     return typeof description === 'string' ? description : error.message;

@@ -8,11 +8,10 @@ import {
   type RestoreSource,
 } from '@fitdoc/interface';
 import { CONFIGURATION_STATE, DEVICES_STATE } from '../machine/state-names.js';
-import type { QmpClient } from '../qmp/client.js';
+import type { Connected, QmpClient } from '../qmp/client.js';
 import { withCapabilities } from '../restore/capabilities.js';
 import type { RestoreConfig } from '../restore/options.js';
 import { connectIncoming, startIncoming } from '../restore/socket.js';
-import type { MigrationSettings } from '../session/settings.js';
 import { part } from '../stream/write.js';
 import { Conversation, isPong } from './conversation.js';
 import { opening, PING_LOADED, type Block } from './messages.js';
@@ -30,7 +29,7 @@ type Loaded = Omit<RestoreReport, 'notes'>;
  * until it needs a page that is not there: another call of `resume` sends it the rest.
  */
 export async function loadLazily(
-  qmp: QmpClient,
+  { client: qmp, version }: Connected,
   source: RestoreSource,
   { blocks, settings }: Exclude<Probed, { readonly reason: string }>,
   config: RestoreConfig,
@@ -38,11 +37,11 @@ export async function loadLazily(
 ): Promise<Loaded> {
   const signal = options.signal ?? new AbortController().signal;
   const first = opening(part(source, CONFIGURATION_STATE), part(source, DEVICES_STATE), blocks);
-  const load = async (found: MigrationSettings): Promise<Loaded> => {
+  const load = async (): Promise<Loaded> => {
     // QEMU is asked before it listens: from then on its main loop may wait for us. It is written before the guest runs.
-    const keeping = keepServed(qmp, source, found);
+    const keeping = keepServed(qmp, source, settings);
     keeping.catch(() => undefined);
-    const socket = await connectIncoming(qmp, startIncoming, config.socketDirectory, signal);
+    const socket = await connectIncoming(qmp, startIncoming(version), config.socketDirectory, signal);
     const conversation = new Conversation(socket);
     const start = performance.now();
     const served = serverFor(conversation, source, blocks, signal, options);
@@ -60,7 +59,7 @@ export async function loadLazily(
       conversation.close();
     }
   };
-  return withCapabilities(qmp, [POSTCOPY], signal, load, settings);
+  return withCapabilities(qmp, [POSTCOPY], settings.capabilities, load);
 }
 
 async function begin(

@@ -38,7 +38,7 @@ export async function resumeIncoming(
       },
     );
     await whenCompleted(client, signal);
-    await (before ? restoreCapabilities(client, before) : turnOffPostcopy(client));
+    await (before ? restoreCapabilities(client, before.capabilities) : turnOffPostcopy(client));
     await endServed(file);
     const lazy = reportOf(served.server, undefined, performance.now() - start);
     return {

@@ -23,13 +23,13 @@ export function diskNotes({ disks, platform }: MachineInfo, held: readonly DiskS
 
 /** What the guest itself does not know after a restore. `generationId`: whether it is told that it is a copy. */
 export function guestNotes(
-  { platform }: MachineInfo,
+  { id, platform }: MachineInfo,
   target: { readonly uuid: string | undefined; readonly generationId: boolean },
 ): string[] {
   const macs = Array.isArray(platform['macs']) ? platform['macs'].map(String) : [];
   const identity = [
     ...(macs.length > 0 ? [`network addresses (${macs.join(', ')})`] : []),
-    ...(target.uuid === undefined ? [] : [`the UUID ${target.uuid}`]),
+    ...(target.uuid === undefined || isAnother(target.uuid, id) ? [] : [`the UUID ${target.uuid}`]),
     'host name, keys and identifiers in memory',
   ];
   return [
@@ -40,3 +40,10 @@ export function guestNotes(
       : 'It has no generation id (-device vmgenid,guid=auto) and cannot know that it is a copy: its random numbers go on from the same seeds in each restore.',
   ];
 }
+
+/** Whether a UUID is known not to be the original's: a machine goes by its own, unless it was given another name. */
+function isAnother(uuid: string, id: string): boolean {
+  return UUID.test(id) && id.toLowerCase() !== uuid.toLowerCase();
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

@@ -8,10 +8,17 @@ export function mainRam({ info }: RestoreSource): string {
 }
 
 /** The fast path is only safe when main memory is a private mapping of exactly the prepared file. */
-export async function checkRamFile(qmp: QmpClient, ramFile: string, block: string): Promise<void> {
+export async function checkRamFile(
+  qmp: QmpClient,
+  ramFile: string,
+  block: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const path = `/objects/${block.replace(/^\/objects\//, '')}`;
-  const mapped = await property(qmp, path, 'mem-path');
-  const shared = await property(qmp, path, 'share');
+  const [mapped, shared] = await Promise.all([
+    property(qmp, path, 'mem-path', signal),
+    property(qmp, path, 'share', signal),
+  ]);
   if (mapped === ramFile && shared === false) return;
   throw new FitdocError(
     'MACHINE_INCOMPATIBLE',

@@ -2,14 +2,17 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { isFitdocError, throwIfAborted } from '@fitdoc/interface';
-import type { QmpClient } from '../qmp/client.js';
+import { throwIfAborted } from '@fitdoc/interface';
+import type { QemuVersion, QmpClient } from '../qmp/client.js';
 import { makeSocketFolder } from '../session/socket-folder.js';
+
+/** Has QEMU listen at `uri`. */
+export type Listen = (qmp: QmpClient, uri: string, signal: AbortSignal | undefined) => Promise<void>;
 
 /** Has QEMU listen at a socket of its own, by `listen`, and connects to that. */
 export async function connectIncoming(
   qmp: QmpClient,
-  listen: (qmp: QmpClient, uri: string, signal: AbortSignal | undefined) => Promise<void>,
+  listen: Listen,
   socketDirectory: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Socket> {
@@ -23,18 +26,15 @@ export async function connectIncoming(
   }
 }
 
-/** Has QEMU stay and tell its reason when it cannot load, which it does from 9.1 on; before, it ends itself. */
-export async function startIncoming(
-  qmp: QmpClient,
-  uri: string,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  try {
-    await qmp.execute('migrate-incoming', { uri, 'exit-on-error': false }, { signal });
-  } catch (error) {
-    if (!isFitdocError(error, 'PROTOCOL_ERROR') || !/exit-on-error/.test(error.message)) throw error;
-    await qmp.execute('migrate-incoming', { uri }, { signal });
-  }
+/** From this version on QEMU can stay and tell its reason when it cannot load; before, it ends itself. */
+const [STAYS_MAJOR, STAYS_MINOR] = [9, 1];
+
+/** Has QEMU listen for a stream, and stay to tell why when it cannot load it, where it can. */
+export function startIncoming({ major, minor }: QemuVersion): Listen {
+  const stays = major > STAYS_MAJOR || (major === STAYS_MAJOR && minor >= STAYS_MINOR);
+  return async (qmp, uri, signal) => {
+    await qmp.execute('migrate-incoming', stays ? { uri, 'exit-on-error': false } : { uri }, { signal });
+  };
 }
 
 async function open(path: string, signal: AbortSignal | undefined): Promise<Socket> {

@@ -1,7 +1,8 @@
 import type { Json } from '@fitdoc/interface';
 import type { QmpClient } from '../qmp/client.js';
 
-type Capabilities = readonly { readonly capability: string; readonly state: boolean }[];
+/** What of a migration is on and off. */
+export type Capabilities = readonly { readonly capability: string; readonly state: boolean }[];
 type Parameters = Readonly<Record<string, Json>>;
 
 /** QEMU's migration settings as they were, to be put back when an attachment ends. */
@@ -38,10 +39,14 @@ export function originalSettings(current: MigrationSettings, before: MigrationSe
 
 export async function readSettings(qmp: QmpClient, signal?: AbortSignal): Promise<MigrationSettings> {
   const [capabilities, parameters] = await Promise.all([
-    qmp.execute<Capabilities>('query-migrate-capabilities', {}, { signal }),
+    readCapabilities(qmp, signal),
     qmp.execute<Parameters>('query-migrate-parameters', {}, { signal }),
   ]);
   return { capabilities, parameters };
+}
+
+export async function readCapabilities(qmp: QmpClient, signal?: AbortSignal): Promise<Capabilities> {
+  return qmp.execute<Capabilities>('query-migrate-capabilities', {}, { signal });
 }
 
 /** Turns every capability off but those named. QEMU refuses one that its build lacks. */
@@ -73,7 +78,7 @@ export async function setParameters(qmp: QmpClient, downtimeLimitMs: number, col
 }
 
 export async function restoreSettings(qmp: QmpClient, settings: MigrationSettings): Promise<void> {
-  await restoreCapabilities(qmp, settings);
+  await restoreCapabilities(qmp, settings.capabilities);
   const { parameters } = settings;
   const changed = CHANGED.filter((name) => parameters[name] !== undefined);
   await qmp.execute(
@@ -94,17 +99,14 @@ export async function unsetCapabilities(
 }
 
 /** Turns capabilities on and off as they were. */
-export async function restoreCapabilities(
-  qmp: QmpClient,
-  { capabilities }: Pick<MigrationSettings, 'capabilities'>,
-): Promise<void> {
+export async function restoreCapabilities(qmp: QmpClient, capabilities: Capabilities): Promise<void> {
   await setCapabilities(
     qmp,
-    await qmp.execute<Capabilities>('query-migrate-capabilities'),
+    await readCapabilities(qmp),
     capabilities.filter(({ state }) => state).map(({ capability }) => capability),
   );
 }
 
-function isOn(known: Capabilities, name: string): boolean {
+export function isOn(known: Capabilities, name: string): boolean {
   return known.some(({ capability, state }) => capability === name && state);
 }
