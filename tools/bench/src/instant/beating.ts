@@ -10,8 +10,9 @@ import {
   type Heartbeat,
   type RunningGuest,
 } from '../../../lab/src/qemu/index.js';
+import { Monitor } from '../end-to-end/monitor.js';
 
-/** Between two looks at a console, milliseconds. */
+/** Between two looks at a console or a socket, milliseconds. */
 const LOOK_MS = 2;
 const INCREMENTS = 5;
 
@@ -46,6 +47,15 @@ export async function protectBeating(mebibytes: number, location: string): Promi
     await repository.close();
     await store.close();
     await guest.stop();
+  }
+}
+
+/** Waits until a QEMU answers at its QMP socket, which is there before anybody listens at it. */
+export async function answers(qmpPath: string): Promise<void> {
+  for (;;) {
+    const monitor = await Monitor.connect(qmpPath).catch(() => undefined);
+    if (monitor) return monitor.close();
+    await sleep(LOOK_MS);
   }
 }
 

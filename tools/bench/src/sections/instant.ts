@@ -35,16 +35,28 @@ export const section: Section = {
       context.log(`${size.name}: taking a base and its increments`);
       subjects.push(await makeSubject(size, await context.temporaryDirectory()));
     }
-    const samples = await inTurns(subjects, DELAYS, context.quick ? 2 : 5, (message) => context.log(message));
-    const machines = [...(await forkRows(context)), ...(await promotionRows(context))];
+    const rounds = context.quick ? 2 : 5;
+    const samples = await inTurns(subjects, DELAYS, rounds, (message) => context.log(message));
+    const machines: Row[] = [];
+    for (const [name, rows] of Object.entries(MACHINES))
+      if (isWanted(name)) machines.push(...(await rows(context)));
     return [...instantRows(samples), ...skipped, ...machines, before, loadRow('after')];
   },
 };
+
+/** Rows of machines that are started, beside restores to ones that wait. */
+const MACHINES = { forks: forkRows, promotions: promotionRows };
+
+/** INSTANT_ONLY=restores,forks,promotions takes some of them. */
+function isWanted(name: string): boolean {
+  return process.env['INSTANT_ONLY']?.split(',').includes(name) ?? true;
+}
 
 /** INSTANT_SIZES=192,1024 takes some of them; 0 none. */
 function wantedSizes(quick: boolean): readonly Size[] {
   const named = process.env['INSTANT_SIZES']?.split(',').map(Number);
   if (named !== undefined) return SIZES.filter((size) => named.includes(size.mebibytes));
+  if (!isWanted('restores')) return [];
   return quick ? SIZES.slice(0, 2) : SIZES;
 }
 
