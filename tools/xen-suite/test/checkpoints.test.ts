@@ -3,12 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { guestWords, waitForSweeps } from '../../lab/src/xen/index.js';
 import { dom0Command, messages, must, type Message } from './support/fitdoc.js';
-import { provesItself, restoreByHand } from './support/proof.js';
+import { provesItself, restoreByHand, XL_MIGRATE_RECEIVE, XL_RESTORE } from './support/proof.js';
 import { GUEST, host, onXen, sharedFolder, withGuest } from './support/xen.js';
 
 const SMALL = '/run/small';
-/** What the sender of a migration answers to a receiver that has all of the guest. */
-const MAY_RUN = 'domain is yours, you are cleared to unpause';
 /** What dom0 writes after all that `watch` wrote. */
 const ENDED = /^ended \d+$/m;
 const store = sharedFolder('checkpoints');
@@ -118,19 +116,14 @@ onXen('fitdoc in dom0, by the dirty log', () => {
     await proves(name, taken.length - 1);
   });
 
-  it.each([
-    // Its console keeps the name that the domain has until it may run, so it is not the one that is left.
-    [
-      'xl migrate-receive',
-      `${GUEST}--incoming`,
-      (file: string) => `{ cat ${file}; printf '${MAY_RUN}\\0'; } | xl migrate-receive`,
-    ],
-    ['xl restore', GUEST, (file: string) => `xl restore ${file}`],
-  ])('exports what %s takes when the guest itself is gone', async (_command, console, take) => {
-    const file = sharedFolder('proof.xen');
-    await must('export', 'latest', '--store', store.here, '--format', 'xen', '-o', file.here);
-    await host.must(`xl destroy ${GUEST}; ${take(file.inDom0)} && rm ${file.inDom0}`);
-    await waitForSweeps(host, console, 2);
-    await host.must(`xl domid ${GUEST}`);
-  });
+  it.each([XL_MIGRATE_RECEIVE, XL_RESTORE])(
+    'exports what $program takes when the guest itself is gone',
+    async ({ command, consoleOf }) => {
+      const file = sharedFolder('proof.xen');
+      await must('export', 'latest', '--store', store.here, '--format', 'xen', '-o', file.here);
+      await host.must(`xl destroy ${GUEST}; ${command(file.inDom0)} && rm ${file.inDom0}`);
+      await waitForSweeps(host, consoleOf(GUEST), 2);
+      await host.must(`xl domid ${GUEST}`);
+    },
+  );
 });

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createGuest, destroyGuest, guestWords, waitForSweeps } from '../../lab/src/xen/index.js';
 import { dom0Command, messages, type Message } from './support/fitdoc.js';
-import { provesItself, restoreByHand } from './support/proof.js';
+import { provesItself, restoreByHand, XL_MIGRATE_RECEIVE, XL_RESTORE } from './support/proof.js';
 import { killedAndStalled } from './support/stalled.js';
 import { host, onXen, sharedFolder } from './support/xen.js';
 
@@ -48,16 +48,21 @@ onXen('an HVM guest with a device model, whose disk is read by DMA', () => {
     });
 
     /** A restored copy proves itself, and goes on from where its checkpoint was taken. */
-    async function proves(name: string, index: number): Promise<void> {
-      const first = await provesItself(name);
+    async function proves(name: string, index: number, by = XL_RESTORE): Promise<void> {
+      const first = await provesItself(name, { by });
       if (index > 0) expect(first).toBeGreaterThanOrEqual(steps[index - 1] ?? 0);
       expect(first).toBeLessThan(stepsOf(GUEST));
     }
 
-    it.each([0, 3, 7, CHECKPOINTS - 1])('brings back checkpoint %i through xl restore', async (index) => {
+    it.each([
+      { index: 0, by: XL_RESTORE },
+      { index: 3, by: XL_RESTORE },
+      { index: 7, by: XL_RESTORE },
+      { index: CHECKPOINTS - 1, by: XL_MIGRATE_RECEIVE },
+    ])('brings back checkpoint $index through $by.program', async ({ index, by }) => {
       const name = `${GUEST}-${path}-${index}`;
-      await restoreByHand(String(taken[index]!['id']), store.here, name);
-      await proves(name, index);
+      await restoreByHand(String(taken[index]!['id']), store.here, name, { by });
+      await proves(name, index, by);
     });
 
     it('brings back checkpoint 13 in dom0', async () => {

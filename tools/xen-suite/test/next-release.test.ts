@@ -38,8 +38,8 @@ onXen(next.title(`a host with Xen ${RELEASE}`), () => {
           hypervisor: expect.stringContaining(`xen ${RELEASE}`) as string,
         });
         const name = `${type}-copy`;
-        await restoreByHand('latest', store.here, name, newer);
-        expect(await provesItself(name, newer)).toBeLessThan(guestWords(newer, type).at(-1)!.steps);
+        await restoreByHand('latest', store.here, name, { on: newer });
+        expect(await provesItself(name, { on: newer })).toBeLessThan(guestWords(newer, type).at(-1)!.steps);
         await destroyGuest(newer, type);
       },
     );
@@ -52,8 +52,8 @@ onXen(next.title(`a host with Xen ${RELEASE}`), () => {
         const save = dom0Command('save', `xen:${GUEST}`, '--store', store.inDom0, '--init');
         await host.must(save, { timeoutMs: 600_000 });
         const name = `${GUEST}-newer`;
-        await restoreByHand('latest', store.here, name, newer);
-        expect(await provesItself(name, newer)).toBeGreaterThan(0);
+        await restoreByHand('latest', store.here, name, { on: newer });
+        expect(await provesItself(name, { on: newer })).toBeGreaterThan(0);
       });
     });
   });
