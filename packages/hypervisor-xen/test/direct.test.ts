@@ -11,6 +11,7 @@ import {
 import { DirectMachine } from '../src/direct/direct-machine.js';
 import type { DeviceModel } from '../src/direct/devices/device-model.js';
 import type { DomainGuard } from '../src/direct/guard/guard-client.js';
+import { parseGuestConfig } from '../src/memory/guest-config.js';
 import { regionsFor } from '../src/memory/pfn-space.js';
 import { FakeDomain } from './fake-domain.js';
 import { config, PlainMemory } from './streams.js';
@@ -52,11 +53,11 @@ class FakeDevices {
   }
 }
 
-function attached({ hvm = false } = {}) {
+function attached({ hvm = false, videoKiB = 0 } = {}) {
   const domain = new FakeDomain(PAGES);
   const guard = new FakeGuard();
   const devices = new FakeDevices(domain);
-  const regions = regionsFor({ guestType: hvm ? 'hvm' : 'pvh', maxMemoryKiB: KIB });
+  const regions = regionsFor({ guestType: hvm ? 'hvm' : 'pvh', maxMemoryKiB: KIB, videoKiB });
   machine = new DirectMachine({
     control: domain.control,
     guard: guard as unknown as DomainGuard,
@@ -65,7 +66,7 @@ function attached({ hvm = false } = {}) {
       ...{ id: 'guest', name: 'guest', hypervisor: 'xen 4.17', scheme: 'xen', architecture: 'x86_64' },
       ...{ regions, platform: {}, disks: [] },
     },
-    configText: config('pvh', KIB),
+    configText: config(hvm ? 'hvm' : 'pvh', KIB, KIB, videoKiB),
     xen: { major: 4, minor: 17 },
     suspendTimeoutMs: 300,
     pauseLimitMs: 5000,
@@ -304,6 +305,14 @@ describe('a guest with a device model', () => {
     expect(domain.suspended).toBe(true);
     expect(guard.words.at(-1)).toBe('arm');
   });
+});
+
+it('records the memory that the guest has by now, that of its screen included', async () => {
+  const { domain, capture } = attached({ hvm: true, videoKiB: 1024 });
+  domain.targetKiB = KIB - 4096;
+  const { deviceState } = await capture();
+  const text = new TextDecoder().decode(deviceState.find((each) => each.name === 'xen/config')!.bytes);
+  expect(parseGuestConfig(text).memoryKiB).toBe(KIB - 4096 + 1024);
 });
 
 it('leaves no log on at the detach, though no capture has succeeded', async () => {

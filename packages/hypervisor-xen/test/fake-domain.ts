@@ -31,6 +31,8 @@ export class FakeDomain {
   mapped = 0;
   /** Milliseconds for which its vCPU has run. */
   ranMs = 0;
+  /** What its balloon aims at, KiB, as xenstore has it. */
+  targetKiB: number | undefined;
   #store = '';
 
   constructor(readonly pages: number) {
@@ -151,6 +153,7 @@ export class FakeDomain {
   }
 
   readStore(path: string): string | undefined {
+    if (path === 'memory/target') return this.targetKiB?.toString();
     return path === 'control/shutdown' ? this.#store : undefined;
   }
 

@@ -156,6 +156,16 @@ describe('the balloon', () => {
     for await (const chunk of xenStream(sourceOf(content, memory))) written.push(chunk.slice());
     expect((await read(Buffer.concat(written))).content.config.memoryKiB).toBe(target);
   });
+
+  it('counts a screen in, which has a region of its own', async () => {
+    const pages = [filled(0, 1), filled(1, 2), filled(0xf1000, 3)];
+    const bytes = [streamHead('hvm', KIB, 8, 16), pageRecord(pages), checkpointTail(1, true)];
+    const { content, memory } = await read(Buffer.concat(bytes));
+    expect(content.deviceState.map((each) => each.name)).not.toContain('xen/outside');
+    const written: Uint8Array[] = [];
+    for await (const chunk of xenStream(sourceOf(content, memory))) written.push(chunk.slice());
+    expect((await read(Buffer.concat(written))).content.config.memoryKiB).toBe(12);
+  });
 });
 
 describe('a damaged Xen stream', () => {

@@ -30,10 +30,15 @@ export class PlainMemory implements PageSink {
   }
 }
 
-export function config(type: 'pv' | 'pvh', maxMemoryKiB: number, targetKiB = maxMemoryKiB): string {
+export function config(
+  type: 'pv' | 'pvh' | 'hvm',
+  maxMemoryKiB: number,
+  targetKiB = maxMemoryKiB,
+  videoKiB = 0,
+): string {
   return JSON.stringify({
     c_info: { type, name: 'guest', uuid: '35a235ae-5a5d-4f45-b2f9-2d50921d2c4d' },
-    b_info: { max_memkb: maxMemoryKiB, target_memkb: targetKiB, max_vcpus: 1 },
+    b_info: { max_memkb: maxMemoryKiB, target_memkb: targetKiB, video_memkb: videoKiB, max_vcpus: 1 },
   });
 }
 
@@ -51,9 +56,15 @@ export function pageRecord(pages: readonly Page[]): Uint8Array {
   return Buffer.concat([head, ...pages.flatMap((page) => (page.bytes ? [page.bytes] : []))]);
 }
 
-export function streamHead(type: 'pv' | 'pvh', maxMemoryKiB: number, targetKiB?: number): Uint8Array {
+export function streamHead(
+  type: 'pv' | 'pvh' | 'hvm',
+  maxMemoryKiB: number,
+  targetKiB?: number,
+  videoKiB?: number,
+): Uint8Array {
+  const text = config(type, maxMemoryKiB, targetKiB, videoKiB);
   return Buffer.concat([
-    encodeXlHeader({ mandatoryFlags: 3, optionalFlags: 0, config: config(type, maxMemoryKiB, targetKiB) }),
+    encodeXlHeader({ mandatoryFlags: 3, optionalFlags: 0, config: text }),
     encodeLibxlHeader(),
     encodeRecord(LIBXL.LIBXC_CONTEXT),
     encodeImageHeader({ guestType: type === 'pv' ? 1 : 2, xenMajor: 4, xenMinor: 17 }),

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createGuest, destroyGuest, guestWords, waitForSweeps } from '../../lab/src/xen/index.js';
-import { dom0Command, messages, type Message } from './support/fitdoc.js';
+import { dom0Command, messages, must, type Message } from './support/fitdoc.js';
 import { provesItself, restoreByHand, XL_MIGRATE_RECEIVE, XL_RESTORE } from './support/proof.js';
 import { killedAndStalled } from './support/stalled.js';
 import { host, onXen, sharedFolder } from './support/xen.js';
@@ -13,8 +13,11 @@ const CHECKPOINTS = 20;
 /** How far the guest said to be. */
 const stepsOf = (name: string) => guestWords(host, name).at(-1)?.steps ?? 0;
 
-onXen('an HVM guest with a device model, whose disk is read by DMA', () => {
-  beforeAll(() => createGuest(host, { name: GUEST, type: 'hvm' }));
+/** KiB that a domain's balloon aims at. */
+const targetOf = (name: string) => host.must(`xenstore-read /local/domain/$(xl domid ${name})/memory/target`);
+
+onXen('an HVM guest with a screen, whose disk is read by DMA', () => {
+  beforeAll(() => createGuest(host, { name: GUEST, type: 'hvm', screen: true }));
   afterAll(() => destroyGuest(host, GUEST));
 
   describe.each(['direct', 'remus'])('by %s', (path) => {
@@ -54,6 +57,18 @@ onXen('an HVM guest with a device model, whose disk is read by DMA', () => {
       expect(first).toBeLessThan(stepsOf(GUEST));
     }
 
+    it('keeps what its screen shows as any other memory, and only what changed of it', async () => {
+      const where = ['--store', store.here, '--json'];
+      const info = JSON.parse(await must('info', 'latest', ...where)) as Message;
+      expect(info['device_state_bytes']).toBeLessThan(2 ** 20);
+      const { regions } = JSON.parse(await must('diff', 'latest~10', 'latest', ...where)) as {
+        readonly regions: readonly { readonly region: string; readonly pages: number }[];
+      };
+      const screen = regions.find((each) => each.region === 'video')!;
+      expect(screen.pages).toBeGreaterThan(0);
+      expect(screen.pages).toBeLessThan(1000);
+    });
+
     it.each([
       { index: 0, by: XL_RESTORE },
       { index: 3, by: XL_RESTORE },
@@ -65,11 +80,12 @@ onXen('an HVM guest with a device model, whose disk is read by DMA', () => {
       await proves(name, index, by);
     });
 
-    it('brings back checkpoint 13 in dom0', async () => {
+    it('brings back checkpoint 13 in dom0, with the memory that the guest has', async () => {
       const index = 13;
       const name = `${GUEST}-${path}-${index}`;
       const words = [String(taken[index]!['id']), '--store', store.inDom0, '--to', `xen:${name}`];
       await host.must(dom0Command('restore', ...words), { timeoutMs: 600_000 });
+      expect(await targetOf(name)).toBe(await targetOf(GUEST));
       await proves(name, index);
     });
 

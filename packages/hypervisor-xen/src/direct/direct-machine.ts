@@ -16,7 +16,7 @@ import {
 } from '@fitdoc/interface';
 import { CaptureGate } from '../machine/gate.js';
 import { goneBy, notRunning } from '../host/states.js';
-import { changeConfig } from '../memory/guest-config.js';
+import { changeConfig, parseGuestConfig } from '../memory/guest-config.js';
 import { PfnSpace } from '../memory/pfn-space.js';
 import { GUEST_HVM } from '../stream/headers.js';
 import { LIBXL, PAGE_TYPE } from '../stream/layout.js';
@@ -222,9 +222,13 @@ export class DirectMachine implements Machine {
 
   // A restored guest is to aim at the memory that it had, not at what it had when fitdoc attached.
   #noteTarget(): void {
-    const targetKiB = Number(this.#control.readStore('memory/target'));
-    if (!(targetKiB > 0)) return;
-    const config = changeConfig(this.#options.configText, { targetKiB });
+    const { configText } = this.#options;
+    const balloonKiB = Number(this.#control.readStore('memory/target'));
+    if (!(balloonKiB > 0)) return;
+    // The configuration counts the screen's memory in, xenstore leaves it out.
+    const config = changeConfig(configText, {
+      targetKiB: balloonKiB + parseGuestConfig(configText).videoKiB,
+    });
     this.#state.xl = { mandatoryFlags: 3, optionalFlags: 0, config };
   }
 

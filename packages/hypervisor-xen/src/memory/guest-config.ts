@@ -3,9 +3,12 @@ import type { MemoryShape } from './pfn-space.js';
 
 /** What a domain's libxl configuration says, as far as fitdoc needs it. */
 export interface GuestConfig extends MemoryShape {
+  /** Memory of the emulated screen, KiB; 0 without one. */
+  readonly videoKiB: number;
   readonly name: string;
   readonly uuid: string;
   readonly vcpus: number;
+  /** Its target, that of a screen included. */
   readonly memoryKiB: number;
   readonly disks: readonly DiskInfo[];
   readonly nics: number;
@@ -108,7 +111,7 @@ export function parseGuestConfig(json: string): GuestConfig {
 export interface ConfigChanges {
   readonly name?: string;
   readonly uuid?: string;
-  /** How much memory the domain's balloon is to leave it, KiB. */
+  /** How much memory the domain's balloon is to leave it, that of its screen included; KiB. */
   readonly targetKiB?: number;
 }
 

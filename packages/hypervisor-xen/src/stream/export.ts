@@ -89,10 +89,12 @@ function* head(
   for (const { type, body } of state.before) yield encodeRecord(type, body);
 }
 
-/** Pages of the domain that are its memory, and no ring or firmware. */
+const MEMORY = ['ram', 'video', 'high'];
+
+/** Pages of the domain that count as its memory: its screen's do, rings and firmware do not. */
 function memoryPages(state: RestoredState, source: RestoreSource): number {
   const spans = source.info.regions
-    .filter((region) => region.name === 'ram' || region.name === 'high')
+    .filter(({ name }) => MEMORY.includes(name))
     .map((region) => ({ start: Number(region.gpa! / BigInt(PAGE_SIZE)), pages: region.pages }));
   let count = 0;
   for (const run of decodeTypeRuns(state.pages)) {

@@ -8,7 +8,9 @@
  * With disk=N it proves N further pages that it never writes itself: each step an emulated disk reads one of the
  * disk's N blocks into one of them by DMA, and the sweep knows which block must stand where.
  *
- * Kernel command line: pages=N (field size), step=MICROSECONDS, idle=1 (no steps), disk=N.
+ * With screen=N it has a second field of N pages, in the memory of an emulated screen.
+ *
+ * Kernel command line: pages=N (field size), step=MICROSECONDS, idle=1 (no steps), disk=N, screen=N.
  * Output lines: GUEST-READY, GUEST-OK steps=... sweeps=..., GUEST-BAD page=....
  */
 #define _GNU_SOURCE
@@ -27,6 +29,8 @@
 #include <unistd.h>
 
 #define WORDS 512
+/* Where the proven part of a screen's memory begins: behind what its text modes use. */
+#define SCREEN_START (1 << 20)
 
 static uint64_t mix(uint64_t x)
 {
@@ -67,14 +71,65 @@ static void fill(volatile uint64_t *page, uint64_t number, uint64_t generation, 
             page[w] = expected(number, generation_of(generation, w), w);
 }
 
-static void sweep(volatile uint64_t *field, const uint64_t *generations, long pages)
+struct field {
+    volatile uint64_t *words;
+    long pages;
+    uint64_t *generations;
+};
+
+/* A field in memory that is there already. */
+static struct field proven(void *memory, long pages)
 {
+    struct field field = {memory, pages, calloc(pages, sizeof(uint64_t))};
     for (long p = 0; p < pages; p++)
-        for (unsigned w = 0; w < WORDS; w++)
-            if (field[p * WORDS + w] != expected(p, generation_of(generations[p], w), w)) {
-                printf("GUEST-BAD page=%ld word=%u generation=%llu\n", p, w, (unsigned long long)generations[p]);
+        fill(field.words + p * WORDS, p, 0, 1);
+    return field;
+}
+
+static void rewrite(struct field *field, long page)
+{
+    fill(field->words + page * WORDS, page, ++field->generations[page], 0);
+}
+
+static void sweep(const struct field *field, const char *what)
+{
+    for (long p = 0; p < field->pages; p++)
+        for (unsigned w = 0; w < WORDS; w++) {
+            uint64_t generation = field->generations[p];
+            if (field->words[p * WORDS + w] != expected(p, generation_of(generation, w), w)) {
+                printf("GUEST-BAD %s page=%ld word=%u generation=%llu\n", what, p, w, (unsigned long long)generation);
                 return;
             }
+        }
+}
+
+static void *memory_of(long pages)
+{
+    return mmap(0, pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+}
+
+/* A part of the linear memory of the first display controller, or 0. */
+static void *screen_of(long pages)
+{
+    DIR *folder = opendir("/sys/bus/pci/devices");
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        char path[320], class[16] = {0};
+        snprintf(path, sizeof path, "/sys/bus/pci/devices/%s/class", entry->d_name);
+        int file = open(path, O_RDONLY | O_CLOEXEC);
+        if (file < 0)
+            continue;
+        int told = read(file, class, sizeof class - 1) > 0;
+        close(file);
+        if (!told || strncmp(class, "0x0300", 6) != 0)
+            continue;
+        snprintf(path, sizeof path, "/sys/bus/pci/devices/%s/resource0", entry->d_name);
+        file = open(path, O_RDWR | O_CLOEXEC);
+        void *memory = mmap(0, pages * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, SCREEN_START);
+        if (memory != MAP_FAILED)
+            return memory;
+    }
+    printf("GUEST-BAD no screen, errno=%d\n", errno);
+    return 0;
 }
 
 /* There is no modprobe: insert until every dependency is met. */
@@ -141,7 +196,9 @@ int main(void)
 {
     mkdir("/proc", 0755);
     mkdir("/dev", 0755);
+    mkdir("/sys", 0755);
     mount("proc", "/proc", "proc", 0, 0);
+    mount("sysfs", "/sys", "sysfs", 0, 0);
     mount("devtmpfs", "/dev", "devtmpfs", 0, 0);
     int console = open("/dev/console", O_RDWR);
     if (console >= 0)
@@ -155,16 +212,16 @@ int main(void)
         line[0] = 0;
     long pages = option(line, "pages=", 256), step = option(line, "step=", 20000), idle = option(line, "idle=", 0);
 
-    volatile uint64_t *field =
-        mmap(0, pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    uint64_t *generations = calloc(pages, sizeof *generations);
-    for (long p = 0; p < pages; p++)
-        fill(field + p * WORDS, p, 0, 1);
+    struct field field = proven(memory_of(pages), pages), screen = {0};
+    long visible = option(line, "screen=", 0);
+    void *shown = visible > 0 ? screen_of(visible) : 0;
+    if (shown)
+        screen = proven(shown, visible);
     struct reads reads = {.pages = option(line, "disk=", 0)};
     if (reads.pages > 0) {
         load_modules();
         reads.disk = open_disk();
-        reads.field = mmap(0, reads.pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+        reads.field = memory_of(reads.pages);
         reads.blocks = calloc(reads.pages, sizeof *reads.blocks);
         for (long p = 0; p < reads.pages; p++)
             read_block(&reads, p, p);
@@ -179,8 +236,9 @@ int main(void)
             gap = now - before;
         before = now;
         if (!idle) {
-            long p = steps % pages;
-            fill(field + p * WORDS, p, ++generations[p], 0);
+            rewrite(&field, steps % pages);
+            if (screen.pages > 0)
+                rewrite(&screen, steps % screen.pages);
             steps++;
             if (reads.pages > 0) {
                 long page = steps % reads.pages;
@@ -188,7 +246,8 @@ int main(void)
             }
         }
         if (now - told >= 1) {
-            sweep(field, generations, pages);
+            sweep(&field, "field");
+            sweep(&screen, "screen");
             sweep_reads(&reads);
             sweeps++;
             printf("GUEST-OK steps=%llu sweeps=%llu boot=%.2f gap=%.0f\n", steps, sweeps, now, gap * 1e3);

@@ -120,7 +120,7 @@ function copyDeviceModel(unpacked: string, root: string, xen: XenRelease): void 
   const files = [
     'usr/libexec/xen-qemu-system-i386',
     join(toolsOf(xen), 'boot/hvmloader'),
-    'usr/share/seabios/bios-256k.bin',
+    ...['bios-256k', 'vgabios-stdvga'].map((name) => `usr/share/seabios/${name}.bin`),
     'usr/share/qemu/keymaps',
     ...['linuxboot', 'linuxboot_dma', 'multiboot', 'kvmvapic'].map((name) => `usr/share/qemu/${name}.bin`),
   ];

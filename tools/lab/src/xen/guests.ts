@@ -6,8 +6,12 @@ import type { XenHost } from './host.js';
 export interface GuestOptions {
   readonly name: string;
   readonly type: 'pv' | 'pvh' | 'hvm';
-  /** MiB. Default 80, the smallest that boots the kernel used; with a device model 96. */
+  /** MiB. Default 80, the smallest that boots the kernel used; with a device model 96, with a screen 104. */
   readonly memory?: number;
+  /** Whether an HVM guest has a screen, the standard VGA, of whose memory it proves a part. Default false. */
+  readonly screen?: boolean;
+  /** Whether an HVM guest has an emulated disk, which it reads by DMA. Default true. */
+  readonly disk?: boolean;
   /** Pages of the field that the guest proves. Default 512. */
   readonly pages?: number;
   /**
@@ -33,16 +37,10 @@ export interface GuestWord {
 
 /** Blocks of the disk that an HVM guest reads by DMA. */
 const DISK_BLOCKS = 256;
-
-/** What an HVM guest needs besides: a device model without a screen, and a disk that it emulates. */
-function deviceLines(name: string): string[] {
-  // xl's own disks want scripts that dom0 has not; several copies of a guest may read the same file.
-  const drive = `file=/run/${name}.disk,if=ide,index=0,media=disk,format=raw,file.locking=off`;
-  return [
-    ...['vga = "none"', 'vnc = 0', 'usb = 0', `serial = "file:/host/log/${name}-serial.log"`],
-    `device_model_args_hvm = ["-drive", "${drive}"]`,
-  ];
-}
+/** Memory of a screen, MiB: the least that xl gives one. It is a part of its guest's. */
+const SCREEN_MIB = 16;
+/** Pages of it that the guest proves. */
+const SCREEN_PAGES = 64;
 
 /** Writes the disk of an HVM guest: each word holds its block's number in the upper half, its own in the lower. */
 async function makeDisk(host: XenHost, name: string): Promise<void> {
@@ -55,32 +53,61 @@ async function makeDisk(host: XenHost, name: string): Promise<void> {
   await host.must(`mv /host/${name}.disk /run/${name}.disk`);
 }
 
-/** Creates a test guest and waits until it has swept its memory once. */
-export async function createGuest(host: XenHost, options: GuestOptions): Promise<void> {
-  const { name, type, pages = 512, stepMicroseconds = 20_000, onCrash = 'preserve' } = options;
-  const hvm = type === 'hvm';
-  const { memory = hvm ? 96 : 80, balloon = hvm ? 96 : 70 } = options;
-  if (hvm) await makeDisk(host, name);
-  const further = hvm ? ` disk=${DISK_BLOCKS} xen_emul_unplug=never` : '';
-  const lines = [
+/** What an HVM guest needs besides: a device model, and the devices that it emulates. */
+function deviceLines({ name, screen, disk }: Required<GuestOptions>): string[] {
+  // xl's own disks want scripts that dom0 has not; several copies of a guest may read the same file.
+  const drive = `file=/run/${name}.disk,if=ide,index=0,media=disk,format=raw,file.locking=off`;
+  return [
+    ...(screen ? ['vga = "stdvga"', `videoram = ${SCREEN_MIB}`] : ['vga = "none"']),
+    ...['vnc = 0', 'usb = 0', `serial = "file:/host/log/${name}-serial.log"`],
+    ...(disk ? [`device_model_args_hvm = ["-drive", "${drive}"]`] : []),
+  ];
+}
+
+function withDefaults(options: GuestOptions): Required<GuestOptions> {
+  const hvm = options.type === 'hvm';
+  const { screen = false } = options;
+  const { memory = hvm ? (screen ? 104 : 96) : 80 } = options;
+  return {
+    ...{ disk: hvm, pages: 512, balloon: hvm ? memory : 70, stepMicroseconds: 20_000, onCrash: 'preserve' },
+    ...{ ...options, screen, memory },
+  };
+}
+
+function configLines(options: Required<GuestOptions>): string[] {
+  const { name, type, memory, screen, disk, pages, stepMicroseconds, onCrash } = options;
+  const extra = [
+    ...['console=hvc0', 'loglevel=4', 'sysrq_always_enabled', `pages=${pages}`, `step=${stepMicroseconds}`],
+    ...(disk ? [`disk=${DISK_BLOCKS}`, 'xen_emul_unplug=never'] : []),
+    ...(screen ? [`screen=${SCREEN_PAGES}`] : []),
+  ];
+  return [
     `name = "${name}"`,
     `type = "${type}"`,
     'kernel = "/boot/guest-kernel"',
-    `ramdisk = "/boot/guest-initramfs${hvm ? '-disk' : ''}"`,
-    `extra = "console=hvc0 loglevel=4 sysrq_always_enabled pages=${pages} step=${stepMicroseconds}${further}"`,
+    `ramdisk = "/boot/guest-initramfs${disk ? '-disk' : ''}"`,
+    `extra = "${extra.join(' ')}"`,
     `memory = ${memory}`,
     `maxmem = ${memory}`,
     'vcpus = 1',
     `on_crash = "${onCrash}"`,
     // Without it, QEMU's mistaken rdtscp intercept ends the guest.
     ...(type === 'pv' ? [] : ['tsc_mode = "native"']),
-    ...(hvm ? deviceLines(name) : []),
+    ...(type === 'hvm' ? deviceLines(options) : []),
   ];
+}
+
+/** Creates a test guest and waits until it has swept its memory once. */
+export async function createGuest(host: XenHost, options: GuestOptions): Promise<void> {
+  const guest = withDefaults(options);
+  const { name, type, disk, balloon } = guest;
+  if (disk) await makeDisk(host, name);
+  const config = configLines(guest).join('\n');
   await host.must(
-    `cat > /run/${name}.cfg <<'CFG'\n${lines.join('\n')}\nCFG\nrm -f /host/log/guest-${name}.log\nxl create -q /run/${name}.cfg`,
+    `cat > /run/${name}.cfg <<'CFG'\n${config}\nCFG\nrm -f /host/log/guest-${name}.log\nxl create -q /run/${name}.cfg`,
   );
   // The firmware reads an HVM guest's kernel byte by byte.
-  await waitForSweeps(host, name, 1, hvm ? 400_000 : undefined);
+  await waitForSweeps(host, name, 1, type === 'hvm' ? 400_000 : undefined);
   await host.must(
     `xl mem-set ${name} ${balloon}; until [ "$(xl list ${name} | awk 'END { print $3 }')" -le ${balloon} ]; do sleep 0.5; done`,
   );
