@@ -7,7 +7,7 @@ import { readRecording, type RecordedIncrement } from './recorded.js';
 /** What a guest does while it is measured. */
 export interface Workload {
   readonly name: string;
-  readonly guest: Omit<GuestOptions, 'name' | 'type'>;
+  readonly guest: Omit<GuestOptions, 'name'>;
 }
 
 export interface IncrementCost {
@@ -21,7 +21,7 @@ export interface IncrementCost {
 }
 
 export interface Measured {
-  readonly workload: string;
+  readonly workload: Workload;
   readonly saves: readonly { readonly ms: number; readonly bytes: number }[];
   readonly increments: readonly IncrementCost[];
   readonly remus: readonly RecordedIncrement[];
@@ -51,18 +51,18 @@ async function measure(context: BenchContext, host: XenHost, workload: Workload)
   const count = context.quick ? 4 : 12;
   const say = (what: string) => context.log(`${workload.name}: ${what}`);
   await destroyGuest(host, GUEST);
-  await createGuest(host, { name: GUEST, type: 'pvh', ...workload.guest });
+  await createGuest(host, { name: GUEST, ...workload.guest });
   try {
     // Half of the saves before and half after, so that what slows the machine for a while slows both.
     say('saves by xl');
     const before = await saves(host, count / 4);
     say('checkpoints by the dirty log');
-    const increments = await checkpoints(host, count);
+    const increments = await checkpoints(host, { domain: GUEST, folder: '/run/bench-store', count });
     say('saves by xl');
     const after = await saves(host, count / 4);
     say('a recording of Remus');
     return {
-      workload: workload.name,
+      workload,
       saves: [...before, ...after],
       increments,
       remus: await remus(host, count),
@@ -88,11 +88,18 @@ async function saves(host: XenHost, times: number): Promise<{ ms: number; bytes:
   });
 }
 
-async function checkpoints(host: XenHost, count: number): Promise<IncrementCost[]> {
-  const argument = JSON.stringify({ domain: GUEST, folder: '/run/bench-store', count });
+/** What `dom0.mjs` is to do: so many increments of a domain, stored in a folder of dom0 that is removed. */
+interface Checkpoints {
+  readonly domain: string;
+  readonly folder: string;
+  readonly count: number;
+}
+
+async function checkpoints(host: XenHost, wanted: Checkpoints): Promise<IncrementCost[]> {
   const script = '/project/tools/bench/src/xen/dom0.mjs';
-  const out = await host.must(`/node/node ${script} '${argument}'; rm -r /run/bench-store`, PATIENT);
-  return JSON.parse(out) as IncrementCost[];
+  const run = `/node/node ${script} '${JSON.stringify(wanted)}'`;
+  const command = `${run}; status=$?; rm -r ${wanted.folder}; exit $status`;
+  return JSON.parse(await host.must(command, PATIENT)) as IncrementCost[];
 }
 
 /** Records a Remus stream with at least so many increments, ends the sender, and reads it on this machine. */
