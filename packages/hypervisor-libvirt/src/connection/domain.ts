@@ -64,7 +64,9 @@ export class Domain {
    */
   async qmp(command: QmpCommand, descriptors: readonly number[] = []): Promise<QmpReply> {
     const result: [string] = [''];
-    const text = JSON.stringify(command);
+    // QEMU reads it a byte at a time: what it can do without is left out.
+    const { arguments: args = {}, ...bare } = command;
+    const text = JSON.stringify(Object.keys(args).length > 0 ? command : bare);
     const what = `QMP ${command.execute}`;
     if (descriptors.length === 0)
       await this.connection.call(what, 'virDomainQemuMonitorCommand', this.handle, text, result, 0);
