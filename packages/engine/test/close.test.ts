@@ -21,6 +21,8 @@ function blocks(pages: number): Parameters<ReturnType<typeof createEngine>['pool
     kind: 'blocks',
     gfns: Uint32Array.from({ length: pages }, (_, page) => page),
     kinds: new Uint8Array(pages).fill(KIND_WHOLE),
+    masks: new Uint8Array(0),
+    words: new Uint8Array(new SharedArrayBuffer(0)),
     pages: bytes,
     settings: { compressor: 'zstd', level: 1 },
   };

@@ -33,7 +33,7 @@ export function layerBytes(increments: readonly OpenLink[]): number {
   }, 0);
 }
 
-/** The same of blocks, which are whole, and so no more than this. */
+/** The same of blocks, of which no counts of words are kept: no more than this, as whole ones take the most. */
 export function blockLayerBytes(increments: readonly PageLink[]): number {
   const blocks = increments.flatMap(({ reader }) => reader.batches.map((batch) => batch.pages));
   return blocks.reduce((sum, count) => sum + count * (PAGE_SIZE + ENTRY_BYTES), 0);
