@@ -4,6 +4,7 @@ import type { BenchContext } from '../context.js';
 import { compileContenders, createContenders } from '../scan/contenders.js';
 import type { Row, Section, Target } from '../section.js';
 import { median, pairedRatio } from '../timing.js';
+import { memoryInDom0 } from '../xen/dom0-memory.js';
 import { measureOnXen, type Measured, type Workload } from '../xen/measure.js';
 import { suspension } from '../xen/suspension.js';
 
@@ -22,7 +23,9 @@ const WORKLOADS: readonly Workload[] = [
   { name: 'HVM busy', guest: { type: 'hvm', disk: false, memory: 112, ...BUSY } },
 ];
 
-/** `XEN_GUESTS` takes some of them, by name. */
+const MEMORY = 'memory';
+
+/** `XEN_GUESTS` takes some of them, and of the row of dom0's memory, by name. */
 function isWanted(name: string): boolean {
   const wanted = process.env['XEN_GUESTS']?.split(',');
   return wanted === undefined || wanted.includes(name);
@@ -53,6 +56,7 @@ export const section: Section = {
       const pages = remus.reduce((sum, each) => sum + each.pages, 0);
       rows.push(...(await scan(context, `${workload.name}: scan of its dirty bitmaps`, bitmaps, pages)));
     }
+    if (isWanted(MEMORY)) rows.push(await memoryInDom0(context));
     return rows;
   },
 };

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { EngineOptions } from '@fitdoc/engine';
 import { createGuest, destroyGuest, XenHost, type GuestOptions } from '../../../lab/src/xen/index.js';
 import type { BenchContext } from '../context.js';
 import { readRecording, type RecordedIncrement } from './recorded.js';
@@ -18,6 +19,8 @@ export interface IncrementCost {
   readonly tookMs: number;
   readonly dirtyPages: number;
   readonly bytes: number;
+  /** Anonymous memory of fitdoc's processes in dom0, after it. */
+  readonly ownBytes: number;
 }
 
 export interface Measured {
@@ -89,13 +92,15 @@ async function saves(host: XenHost, times: number): Promise<{ ms: number; bytes:
 }
 
 /** What `dom0.mjs` is to do: so many increments of a domain, stored in a folder of dom0 that is removed. */
-interface Checkpoints {
+export interface Checkpoints {
   readonly domain: string;
   readonly folder: string;
   readonly count: number;
+  /** What the engine is told of memory. */
+  readonly engine?: EngineOptions;
 }
 
-async function checkpoints(host: XenHost, wanted: Checkpoints): Promise<IncrementCost[]> {
+export async function checkpoints(host: XenHost, wanted: Checkpoints): Promise<IncrementCost[]> {
   const script = '/project/tools/bench/src/xen/dom0.mjs';
   const run = `/node/node ${script} '${JSON.stringify(wanted)}'`;
   const command = `${run}; status=$?; rm -r ${wanted.folder}; exit $status`;
