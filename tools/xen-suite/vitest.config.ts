@@ -32,5 +32,6 @@ export default testConfig({
   fileParallelism: WORKERS > 1,
   sequence: { sequencer: LongestFirst },
   testTimeout: 900_000,
-  hookTimeout: 300_000,
+  // Longer than a guest may take to boot, whose own words tell more.
+  hookTimeout: 450_000,
 });
