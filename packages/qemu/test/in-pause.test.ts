@@ -105,6 +105,18 @@ test('QEMU has its time from when it can answer, and not while it writes out', a
   }
 });
 
+test('what needs stillness is not begun once the guest was let go on', async () => {
+  const { inPause, begun } = work();
+  const failing: InPause = { ...inPause, standing: async () => Promise.reject(new Error('refused')) };
+  const [stops, read] = [moment(), moment()];
+  const done = whileWritten(failing, stops.promise, read.promise);
+  stops.comes();
+  await expect(done).rejects.toThrow('refused');
+  read.comes();
+  await turn();
+  expect(begun).toEqual([]);
+});
+
 test('a failure lets the guest go on, whatever else is under way', async () => {
   const failing: InPause = { ...work().inPause, standing: async () => Promise.reject(new Error('refused')) };
   await expect(whileStanding(failing)).rejects.toThrow('refused');

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import { buildInitramfs, guestDrivers } from '../../../tools/lab/src/qemu/index.js';
+import { buildInitramfs, guestDrivers, VIRTIO_PCI } from '../../../tools/lab/src/qemu/index.js';
 import { hypervisor } from './support/hypervisor.js';
 import {
   boot,
@@ -111,8 +111,7 @@ describe.skipIf(withoutQemu)(`with memory that comes and goes`, () => {
 });
 
 async function linux(qemu: TestedQemu): Promise<GuestOptions> {
-  const drivers = ['virtio_ring', 'virtio', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci'];
-  const initramfs = await buildInitramfs(await guestDrivers([...drivers, 'virtio_balloon', 'virtio_mem']));
+  const initramfs = await buildInitramfs(await guestDrivers([...VIRTIO_PCI, 'virtio_balloon', 'virtio_mem']));
   return {
     ...on(qemu),
     accel: 'tcg',

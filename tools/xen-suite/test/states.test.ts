@@ -92,7 +92,8 @@ onXen('whose guest it is', () => {
   });
 
   it('killed as its guest has just run on, fitdoc leaves a guest whose reboot xl acts on', async () => {
-    const mark = '/run/stands-resumed';
+    // Of this run alone: one that failed, or ran before on the same host, leaves its own.
+    const mark = `/run/stands-resumed-${process.pid}`;
     const argument = { domain: GUEST, config: { path: 'direct' }, mark, signals: ['SIGKILL'], resumed: true };
     expect((await inDom0('stall.mjs', argument)).code).not.toBe(0);
     await host.must(`[ -e ${mark} ]`);

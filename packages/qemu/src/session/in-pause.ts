@@ -32,7 +32,11 @@ export async function whileWritten(
 ): Promise<void> {
   // A guest that somebody stopped before tells of no stop. QEMU is asked as soon as can be: it writes meanwhile.
   const asked = standing && Promise.race([stops, read]).then(async () => onceAnswering(read, standing));
-  await Promise.all([asked, still && read.then(async () => still())]);
+  let failed = false;
+  asked?.catch(() => (failed = true));
+  // After a failure the guest is let go on at once, so that it may run by then.
+  const then = still && read.then(async () => (failed ? undefined : still()));
+  await Promise.all([asked, then]);
 }
 
 /** QEMU answers again, at the latest, when all is `read`. */

@@ -1,9 +1,15 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { buildInitramfs, guestDrivers, startGuest, type RunningGuest } from '../../../lab/src/qemu/index.js';
+import {
+  buildInitramfs,
+  guestDrivers,
+  startGuest,
+  VIRTIO_DISK,
+  type RunningGuest,
+} from '../../../lab/src/qemu/index.js';
 import { run } from '../../../lab/src/shell.js';
 import { debianPrograms, type DebianPrograms } from '../end-to-end/debian-programs.js';
-import { loaded } from '../end-to-end/redis-guest.js';
+import { whenLoaded } from '../end-to-end/when-loaded.js';
 
 export const DISK = 'vda';
 const DISK_BYTES = 256 << 20;
@@ -14,16 +20,6 @@ const SQLITE: DebianPrograms = {
   programs: ['sqlite3'],
   libraries: /^(ld-linux-x86-64|libc|libm|libdl|libpthread|libsqlite3|libreadline|libtinfo|libz)\.so/,
 };
-
-/** What Debian's kernel for virtual machines needs beside what is built in (ext4), in this order. */
-const DRIVERS = [
-  'virtio_ring',
-  'virtio',
-  'virtio_pci_legacy_dev',
-  'virtio_pci_modern_dev',
-  'virtio_pci',
-  'virtio_blk',
-];
 
 /** What a guest does with its disk; lines of shell. */
 export interface DiskWork {
@@ -53,9 +49,9 @@ function database(journal: string): DiskWork {
   };
 }
 
-/** About 1.5 MiB/s, half of it text, half random, in files of 96 KiB that are written anew in turns. */
+/** Half text, half random, in files of 96 KiB that are written anew in turns, with a pause that makes it 1.5 MiB/s at most. */
 const FILES: DiskWork = {
-  name: 'files written anew at 1.5 MiB/s',
+  name: 'files written anew',
   before: ['n=100000'],
   turn: [
     'n=$((n + 7)); f=/mnt/f$((n % 64))',
@@ -83,18 +79,12 @@ export async function startDiskGuest(folder: string, work: DiskWork): Promise<Ru
   ];
   const initramfs = await buildInitramfs([
     ...(await debianPrograms(SQLITE)),
-    ...(await guestDrivers(DRIVERS, lines)),
+    ...(await guestDrivers(VIRTIO_DISK, lines)),
   ]);
   const drive = `file=${image},format=raw,if=none,id=${DISK},discard=unmap`;
   const guest = await startGuest({
     ...{ accel: 'tcg', guest: 'linux', memoryKib: 160 * 1024 + 8, initramfs },
     extraArgs: ['-drive', drive, '-device', `virtio-blk-pci,drive=${DISK}`],
   });
-  try {
-    await loaded(guest, 'the load');
-    return guest;
-  } catch (error) {
-    await guest.stop();
-    throw error;
-  }
+  return whenLoaded(guest, work.name);
 }

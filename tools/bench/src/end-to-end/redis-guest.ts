@@ -1,9 +1,14 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { buildInitramfs, guestDrivers, startGuest, type RunningGuest } from '../../../lab/src/qemu/index.js';
+import {
+  buildInitramfs,
+  guestDrivers,
+  startGuest,
+  VIRTIO_PCI,
+  type RunningGuest,
+} from '../../../lab/src/qemu/index.js';
 import { debianPrograms, type DebianPrograms } from './debian-programs.js';
+import { whenLoaded } from './when-loaded.js';
 
 const REDIS: DebianPrograms = {
   cache: 'redis',
@@ -34,10 +39,7 @@ const RECORD = ['user', 'balance', 'session', 'visits', 'basket', 'last', 'rank'
   .join(',');
 
 /** What Debian's kernel for virtual machines needs for a network card, in this order. */
-const NETWORK = [
-  ...['virtio_ring', 'virtio', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci'],
-  ...['failover', 'net_failover', 'virtio_net'],
-];
+const NETWORK = [...VIRTIO_PCI, ...['failover', 'net_failover', 'virtio_net']];
 
 function script({ rows, keys, writers, port }: RedisLoad): string {
   const benchmark = `redis-benchmark -s /tmp/redis -r ${keys}`;
@@ -69,13 +71,7 @@ export async function startRedisGuest(memoryKib: number, load: RedisLoad): Promi
     ...{ accel: 'tcg', guest: 'linux', memoryKib, initramfs },
     extraArgs: ['-qmp', 'unix:monitor.sock,server=on,wait=off', ...networkCard(port)],
   });
-  try {
-    await loaded(guest, 'redis');
-    return guest;
-  } catch (error) {
-    await guest.stop();
-    throw error;
-  }
+  return whenLoaded(guest, 'redis');
 }
 
 function networkCard(port: number | undefined): string[] {
@@ -92,16 +88,4 @@ export async function freePort(): Promise<number> {
   server.close();
   await once(server, 'close');
   return port;
-}
-
-/** Resolves when a guest has said that what its program works on is there, and throws when it cannot. */
-export async function loaded(guest: RunningGuest, program: string, timeoutMs = 600_000): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const console = await readFile(guest.serialPath, 'latin1').catch(() => '');
-    if (/^LOAD \d+/m.test(console)) return;
-    if (Date.now() > deadline || /panic|not found/.test(console))
-      throw new Error(`${program} does not run in the guest; its console ends: ${console.slice(-800)}`);
-    await sleep(200);
-  }
 }

@@ -6,20 +6,11 @@ import {
   buildInitramfs,
   guestDrivers,
   guestKernel,
+  VIRTIO_DISK,
   type ArchiveFile,
   type FirmwareHeart,
 } from '../qemu/index.js';
 import type { DomainOptions } from './domains.js';
-
-/** In the order in which they load. */
-const DRIVERS = [
-  'virtio_ring',
-  'virtio',
-  'virtio_pci_legacy_dev',
-  'virtio_pci_modern_dev',
-  'virtio_pci',
-  'virtio_blk',
-];
 
 // What is on the disk is always what memory says was written last, or one of the two is of another moment.
 const DISK_PROOF = `
@@ -93,7 +84,7 @@ exec ${qemu} "\${args[@]}"
 
 /** Drivers for the disk, and beside the memory's proof one of the disk. */
 async function guestWithDisk(): Promise<ArchiveFile[]> {
-  const files = await guestDrivers(DRIVERS);
+  const files = await guestDrivers(VIRTIO_DISK);
   return files.map((file) =>
     file.path === 'extra'
       ? { ...file, content: Buffer.concat([file.content!, Buffer.from(DISK_PROOF)]) }

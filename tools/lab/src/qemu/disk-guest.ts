@@ -2,7 +2,7 @@ import { mkdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../shell.js';
 import { buildInitramfs, buildProgram } from './build.js';
-import { guestDrivers } from './install.js';
+import { guestDrivers, VIRTIO_DISK } from './install.js';
 
 /** How a disk is put into a guest. */
 export type DiskFront = 'virtio-blk' | 'virtio-scsi' | 'ide' | 'nvme';
@@ -21,7 +21,7 @@ export interface GuestDisk {
 
 /** What Debian's kernel for virtual machines needs beside what is built in (ext4, NVMe), in this order. */
 const DRIVERS = [
-  ...['virtio_ring', 'virtio', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci', 'virtio_blk'],
+  ...VIRTIO_DISK,
   ...['scsi_common', 'scsi_mod', 'sd_mod', 'virtio_scsi', 'libata', 'ata_piix', 'virtio_console'],
 ];
 

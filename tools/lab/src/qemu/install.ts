@@ -44,6 +44,12 @@ async function kernelPackage(): Promise<string> {
   return name;
 }
 
+/** Drivers that a virtio device on PCI needs, and a disk of that kind; in the order in which they load. */
+export const VIRTIO_PCI = [
+  ...['virtio_ring', 'virtio', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci'],
+] as const;
+export const VIRTIO_DISK = [...VIRTIO_PCI, 'virtio_blk'] as const;
+
 /**
  * Files of an initramfs: drivers of Debian's kernel, and a program that loads them in this order and then does what
  * `then` says, a line of shell each.

@@ -10,8 +10,6 @@ import { isBeingSaved, letGo } from './toolstack.js';
 
 /** How often it is looked whether an armed domain stands, at most. */
 const LOOK_MS = 500;
-/** How long a guest that took the request just before it was withdrawn may take to suspend, ms. */
-const LATE_MS = 2000;
 /** How often a device model may fail to go on before its guest is resumed without it. */
 const MOST_REFUSALS = 3;
 
@@ -55,12 +53,11 @@ class Guarded {
       const { suspended, present } = this.#control.flags();
       // It may have died between the resume and the word of it: its end is for its monitor, which sees it only so.
       if (present && !suspended) this.#control.announceResume();
-      // One that its operator paused since it took the request suspends when it runs again.
-      const end = performance.now() + LATE_MS;
-      for (let late = false; !late || this.#control.flags().paused;) {
+      // A guest that took the request just before suspends a little later; one that its operator paused since
+      // then does so when it runs again.
+      for (let look = 0; look < 200 || this.#control.flags().paused; look++) {
         if (this.#control.flags().suspended && !isBeingSaved(this.#control.domid)) this.#rescue();
-        late = performance.now() >= end;
-        await sleep(late ? 200 : 10);
+        await sleep(look < 200 ? 10 : 200);
       }
       letGo(this.#monitors);
     }
